@@ -1,0 +1,195 @@
+/**
+ * Avro primitives read from untrusted bytes. Every function stays inside `[pos, end)`, allocates at most in proportion
+ * to the bytes that are left, and throws a {@link SchemaError} for anything else. `records.ts` is made of these.
+ *
+ * Encoding: Apache Avro 1.11 specification, "Binary Encoding".
+ */
+import { SchemaError } from './errors.ts';
+
+export type ReadCursor = {
+  bytes: Uint8Array;
+  pos: number;
+  /** First position that must not be read. */
+  end: number;
+};
+
+export function readCursor(bytes: Uint8Array, pos = 0, end = bytes.length): ReadCursor {
+  return { bytes, pos, end };
+}
+
+export function readBoolean(cursor: ReadCursor): boolean {
+  const byte = readByte(cursor);
+  if (byte > 1) throw new SchemaError('malformed', `boolean is ${byte}, neither 0 nor 1`);
+  return byte === 1;
+}
+
+/** Zigzag varint of 32 bits. */
+export function readInt(cursor: ReadCursor): number {
+  const pos = cursor.pos;
+  if (pos < cursor.end) {
+    const byte = cursor.bytes[pos]!;
+    if (byte < 0x80) {
+      cursor.pos = pos + 1;
+      return (byte >>> 1) ^ -(byte & 1);
+    }
+  }
+  const value = readLong(cursor);
+  if ((value | 0) !== value) throw new SchemaError('int-out-of-range', `int is ${value}`);
+  return value;
+}
+
+/** Zigzag varint of 64 bits, as a number; `long-out-of-range` where a number cannot hold it exactly. */
+export function readLong(cursor: ReadCursor): number {
+  const { bytes, end } = cursor;
+  let pos = cursor.pos;
+  // The zigzag value is split at bit 28: whole numbers up to 2^54 do not fit into one double.
+  let low = 0;
+  let byte = 0x80;
+  for (let shift = 0; shift < 28 && byte >= 0x80; shift += 7) {
+    if (pos >= end) throw truncated();
+    byte = bytes[pos++]!;
+    low |= (byte & 0x7f) << shift;
+  }
+  let high = 0;
+  for (let factor = 1; byte >= 0x80; factor *= 128) {
+    if (pos >= end) throw truncated();
+    if (factor > 2 ** 35) throw new SchemaError('malformed', 'varint is longer than ten bytes');
+    byte = bytes[pos++]!;
+    high += (byte & 0x7f) * factor;
+  }
+  cursor.pos = pos;
+  if (high === 0) return (low >>> 1) ^ -(low & 1);
+  const magnitude = high * 2 ** 27 + (low >>> 1);
+  const value = low & 1 ? -magnitude - 1 : magnitude;
+  if (!Number.isSafeInteger(value)) {
+    throw new SchemaError('long-out-of-range', `long is about ${value}, beyond 2^53`);
+  }
+  return value;
+}
+
+/** A copy: nothing that is read keeps the fetched batch alive. */
+export function readBytes(cursor: ReadCursor): Uint8Array {
+  const start = readLength(cursor);
+  return cursor.bytes.slice(start, cursor.pos);
+}
+
+/** UTF-8. Short ASCII strings come from a small cache, because ids and names repeat from record to record. */
+export function readString(cursor: ReadCursor): string {
+  const { bytes } = cursor;
+  const start = readLength(cursor);
+  const end = cursor.pos;
+  const length = end - start;
+  if (length === 0) return '';
+  if (length > CACHED_LENGTH_MAX) return decodeUtf8(bytes, start, end);
+  let hash = length;
+  let bits = 0;
+  for (let pos = start; pos < end; pos++) {
+    const byte = bytes[pos]!;
+    bits |= byte;
+    hash = (Math.imul(hash, 31) + byte) | 0;
+  }
+  if (bits >= 0x80) return decodeUtf8(bytes, start, end);
+  const slot = (hash ^ (hash >>> 15)) & CACHE_MASK;
+  const cached = CACHE[slot]!;
+  if (equalsAscii(cached, bytes, start, length)) return cached;
+  const text = decodeUtf8(bytes, start, end);
+  CACHE[slot] = text;
+  return text;
+}
+
+/** Branch of a union of null and one other type: true when the other one follows. */
+export function readPresent(cursor: ReadCursor, nullIndex: 0 | 1): boolean {
+  const byte = readByte(cursor);
+  if (byte !== 0 && byte !== 2) throw new SchemaError('malformed', `union branch ${byte} of two`);
+  return byte >>> 1 !== nullIndex;
+}
+
+export function readIntArray(cursor: ReadCursor): readonly number[] {
+  const out: number[] = [];
+  for (let count = readBlock(cursor); count > 0; count = readBlock(cursor)) {
+    const { bytes, end } = cursor;
+    let pos = cursor.pos;
+    for (let i = 0; i < count; i++) {
+      if (pos >= end) throw truncated();
+      const first = bytes[pos]!;
+      if (first < 0x80) {
+        pos++;
+        out.push((first >>> 1) ^ -(first & 1));
+        continue;
+      }
+      const second = pos + 1 < end ? bytes[pos + 1]! : 0x80;
+      if (second < 0x80) {
+        pos += 2;
+        const zigzag = (first & 0x7f) | (second << 7);
+        out.push((zigzag >>> 1) ^ -(zigzag & 1));
+        continue;
+      }
+      cursor.pos = pos;
+      out.push(readInt(cursor));
+      pos = cursor.pos;
+    }
+    cursor.pos = pos;
+  }
+  return out;
+}
+
+export function readArray<T>(cursor: ReadCursor, readItem: (cursor: ReadCursor) => T): readonly T[] {
+  const out: T[] = [];
+  for (let count = readBlock(cursor); count > 0; count = readBlock(cursor)) {
+    for (let i = 0; i < count; i++) out.push(readItem(cursor));
+  }
+  return out;
+}
+
+/** Items in the next block of an array; 0 ends it. Every item type in use takes at least a byte, which bounds it. */
+export function readBlock(cursor: ReadCursor): number {
+  let count = readLong(cursor);
+  if (count < 0) {
+    // A negative count announces the block's size in bytes, for readers that skip.
+    count = -count;
+    const size = readLong(cursor);
+    if (size < 0) throw new SchemaError('malformed', `array block of ${size} bytes`);
+    if (size > cursor.end - cursor.pos) throw truncated();
+  }
+  if (count > cursor.end - cursor.pos) throw truncated();
+  return count;
+}
+
+export function readByte(cursor: ReadCursor): number {
+  if (cursor.pos >= cursor.end) throw truncated();
+  return cursor.bytes[cursor.pos++]!;
+}
+
+/** Reads a length, steps over that many bytes, and returns where they begin. */
+export function readLength(cursor: ReadCursor): number {
+  const length = readLong(cursor);
+  if (length < 0) throw new SchemaError('malformed', `length is ${length}`);
+  const start = cursor.pos;
+  if (length > cursor.end - start) throw truncated();
+  cursor.pos = start + length;
+  return start;
+}
+
+function truncated(): SchemaError {
+  return new SchemaError('truncated', 'the bytes end before the value does');
+}
+
+const CACHED_LENGTH_MAX = 40;
+const CACHE_MASK = 1023;
+const CACHE: string[] = new Array<string>(CACHE_MASK + 1).fill('');
+
+function equalsAscii(text: string, bytes: Uint8Array, start: number, length: number): boolean {
+  if (text.length !== length) return false;
+  for (let i = 0; i < length; i++) if (text.charCodeAt(i) !== bytes[start + i]) return false;
+  return true;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decodeUtf8(bytes: Uint8Array, start: number, end: number): string {
+  try {
+    return utf8.decode(bytes.subarray(start, end));
+  } catch (cause) {
+    throw new SchemaError('malformed-utf8', `string of ${end - start} bytes is not UTF-8`, { cause });
+  }
+}
