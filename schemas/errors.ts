@@ -35,3 +35,14 @@ export class SchemaError extends Error {
     this.code = code;
   }
 }
+
+/** The record's schema was not asked for yet: fetch it (`learnWriterSchema` in `registry.ts`), then decode again. */
+export class UnknownSchemaId extends SchemaError {
+  readonly schemaId: number;
+
+  constructor(schemaId: number) {
+    super('unknown-schema-id', `schema ${schemaId} was not asked for yet`);
+    this.name = 'UnknownSchemaId';
+    this.schemaId = schemaId;
+  }
+}

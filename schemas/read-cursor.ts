@@ -70,7 +70,9 @@ export function readLong(cursor: ReadCursor): number {
 /** A copy: nothing that is read keeps the fetched batch alive. */
 export function readBytes(cursor: ReadCursor): Uint8Array {
   const start = readLength(cursor);
-  return cursor.bytes.slice(start, cursor.pos);
+  const copy = new Uint8Array(cursor.pos - start);
+  copy.set(cursor.bytes.subarray(start, cursor.pos));
+  return copy;
 }
 
 /** UTF-8. Short ASCII strings come from a small cache, because ids and names repeat from record to record. */
