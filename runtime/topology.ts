@@ -13,8 +13,20 @@ export type Origin = { readonly topic: string; readonly partition: number; reado
  * `key` is the key of the state that the step owns.
  */
 export type StepInput<V> =
-  | { readonly kind: 'record'; readonly key: string; readonly timeMs: number; readonly value: V; readonly origin: Origin }
-  | { readonly kind: 'timer'; readonly key: string; readonly timeMs: number; readonly name: string; readonly dueMs: number };
+  | {
+      readonly kind: 'record';
+      readonly key: string;
+      readonly timeMs: number;
+      readonly value: V;
+      readonly origin: Origin;
+    }
+  | {
+      readonly kind: 'timer';
+      readonly key: string;
+      readonly timeMs: number;
+      readonly name: string;
+      readonly dueMs: number;
+    };
 
 /** What a step asks for. Effects are carried out in order, after the step, by the runtime. */
 export type Effect<Out = unknown> =
@@ -95,6 +107,8 @@ export type SinkNode = {
   readonly topic: TopicName;
   readonly from: readonly string[];
   readonly edge: SinkEdge;
+  /** Whether the runtime seals the topic about once a second: yes wherever another topology reads it in time order. */
+  readonly sealed: boolean;
 };
 
 export type Topology = {

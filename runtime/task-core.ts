@@ -1,0 +1,374 @@
+/**
+ * The deterministic heart of a task: merges what it was given, steps the reducers, keeps position and counts. No I/O, no
+ * clock. `task.ts` feeds it from a log port and commits what it collects; backtests and simulations use it as it is.
+ */
+import { UnknownSchemaId } from '../schemas/errors.ts';
+import {
+  decodeControl,
+  encodeControl,
+  integerOf,
+  SOURCE_SEQ_HEADER,
+  SOURCE_TASK_HEADER,
+  textHeader,
+} from './control-records.ts';
+import { enqueue, type MergeSource, nextOf, type PendingRecord, queuedOf, take } from './merge.ts';
+import { partitionOf } from './partitioner.ts';
+import type { LogHeader } from './record-batch.ts';
+import { type GraphEvents, ReducerGraph } from './reducer-graph.ts';
+import { BadRecord, codeOf, deadLetterOf, lateRecordOf, messageOf, sidelineHeaders } from './sideline.ts';
+import { type Counts, countOne, newCounts } from './task-counts.ts';
+import { firstUnprocessed, type Source, type SourcesOptions, sourcesOf } from './task-sources.ts';
+import type { Origin, StepContext } from './topology.ts';
+
+/** How values become bytes; synchronous, so that a step never waits. */
+export type ValueCodec = {
+  /** Throws {@link UnknownSchemaId} when the schema has to be fetched first, anything else for bad bytes. */
+  decode(topic: string, bytes: Uint8Array): unknown;
+  encode(topic: string, value: unknown): Uint8Array;
+};
+
+export type OutputRecord = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly LogHeader[];
+  /** Log time of the input that caused it. */
+  readonly timestampMs: number;
+};
+
+export type TaskCoreOptions = SourcesOptions & {
+  readonly codec: ValueCodec;
+  /** Parsed configuration by content hash; undefined when it has to be read from the log first. */
+  readonly configOf: (hash: string) => unknown | undefined;
+  readonly output: (record: OutputRecord) => void;
+};
+
+/** Everything a task needs besides its stores to go on where it stopped. Serialised as JSON in the positions store. */
+export type TaskPosition = {
+  readonly version: 1;
+  readonly timeMs: number;
+  readonly sealedUpToMs: number;
+  readonly configHash: string;
+  /** Records written on repartition edges so far; the next one's number. */
+  readonly outSeq: number;
+  readonly sources: readonly {
+    readonly topic: string;
+    readonly partition: number;
+    /** First offset to read again. */
+    readonly offset: number;
+    readonly channels: readonly { readonly nextOffset: number; readonly boundMs: number }[];
+  }[];
+};
+
+export type StepResult =
+  | { readonly kind: 'processed' }
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'blocked'; readonly on: MergeSource; readonly untilMs: number }
+  | { readonly kind: 'needs-schema'; readonly schemaId: number }
+  | { readonly kind: 'needs-config'; readonly hash: string };
+
+/** Hash that outputs carry while no configuration was put into the log. */
+export const DEFAULT_CONFIG_HASH = 'default';
+
+/** Seals are written when log time passes a multiple of this. */
+const SEAL_EVERY_MS = 1_000;
+
+export class TaskCore {
+  readonly graph: ReducerGraph;
+  readonly sources: readonly Source[];
+  readonly counts: Counts = newCounts();
+  readonly #options: TaskCoreOptions;
+  readonly #context: { configHash: string; config: unknown; sealedUpToMs: number };
+  #timeMs = 0;
+  #outSeq = 0;
+  #current: Located | null = null;
+
+  constructor(options: TaskCoreOptions) {
+    this.#options = options;
+    this.#context = { configHash: DEFAULT_CONFIG_HASH, config: null, sealedUpToMs: 0 };
+    this.sources = sourcesOf(options);
+    this.graph = new ReducerGraph(options.topology, this.#graphEvents());
+  }
+
+  /** Log time up to which everything was merged. */
+  get timeMs(): number {
+    return this.#timeMs;
+  }
+
+  get context(): StepContext {
+    return this.#context;
+  }
+
+  /** Queues a record of one of {@link sources}; the caller offers each partition's records in offset order. */
+  offer(source: MergeSource, record: PendingRecord): void {
+    if (source.channels.length === 1) {
+      enqueue(source.channels[0]!, record);
+      return;
+    }
+    const writer = integerOf(record.headers, SOURCE_TASK_HEADER);
+    if (writer !== null && writer >= 0 && writer < source.channels.length) {
+      enqueue(source.channels[writer]!, record);
+      return;
+    }
+    if (decodeControl(record.headers) === null) {
+      this.#deadLetter(
+        source,
+        record,
+        'no-source-task',
+        `no header ${SOURCE_TASK_HEADER} names the task that wrote it`,
+      );
+      return;
+    }
+    // A tick of our own, or a configuration: it holds for every writer.
+    for (const channel of source.channels) enqueue(channel, record);
+  }
+
+  /** Takes one record in merge order and lets the reducers see it. */
+  step(): StepResult {
+    const state = nextOf(this.sources);
+    if (state.kind === 'empty') return state;
+    if (state.kind === 'blocked') return state;
+    const { source, channel, timeMs } = state.next;
+    const record = channel.queue[channel.head]!.record;
+    const control = record.value === null ? decodeControl(record.headers) : null;
+    if (control !== null) {
+      if (control !== 'unknown' && control.kind === 'config-effective') {
+        if (this.#options.configOf(control.configHash) === undefined)
+          return { kind: 'needs-config', hash: control.configHash };
+      }
+      take(state.next);
+      this.#advance(timeMs);
+      this.#applyControl(control);
+      return PROCESSED;
+    }
+    let value: unknown;
+    let fault: unknown = null;
+    try {
+      value = this.#decode(source as Source, record);
+    } catch (error) {
+      if (error instanceof UnknownSchemaId) return { kind: 'needs-schema', schemaId: error.schemaId };
+      fault = error;
+    }
+    take(state.next);
+    this.#advance(timeMs);
+    this.counts.recordsIn += 1;
+    if (fault !== null) this.#deadLetter(source, record, codeOf(fault), messageOf(fault));
+    else this.#process(source, record, value);
+    return PROCESSED;
+  }
+
+  queued(): number {
+    let queued = 0;
+    for (const source of this.sources) queued += queuedOf(source);
+    return queued;
+  }
+
+  position(): TaskPosition {
+    return {
+      version: 1,
+      timeMs: this.#timeMs,
+      sealedUpToMs: this.#context.sealedUpToMs,
+      configHash: this.#context.configHash,
+      outSeq: this.#outSeq,
+      sources: this.sources.map((source) => ({
+        topic: source.topic,
+        partition: source.partition,
+        offset: firstUnprocessed(source),
+        channels: source.channels.map(({ nextOffset, boundMs }) => ({ nextOffset, boundMs })),
+      })),
+    };
+  }
+
+  /** Goes on from a committed position; throws when the position is not of this topology. */
+  restore(position: TaskPosition): void {
+    if (position.version !== 1)
+      throw new Error(`position of version ${position.version} cannot be read by this build`);
+    const { configHash } = position;
+    const config = configHash === DEFAULT_CONFIG_HASH ? null : this.#options.configOf(configHash);
+    if (config === undefined)
+      throw new Error(`configuration ${configHash} of the committed position is not in everyview-config`);
+    this.#timeMs = position.timeMs;
+    this.#outSeq = position.outSeq;
+    Object.assign(this.#context, { configHash, config, sealedUpToMs: position.sealedUpToMs });
+    for (const source of this.sources) {
+      const saved = position.sources.find(
+        (one) => one.topic === source.topic && one.partition === source.partition,
+      );
+      if (saved === undefined)
+        throw new Error(`the committed position knows nothing of ${source.topic}/${source.partition}`);
+      if (saved.channels.length !== source.channels.length) {
+        throw new Error(
+          `${source.topic} had ${saved.channels.length} writers and has ${source.channels.length} now`,
+        );
+      }
+      source.fetchOffset = saved.offset;
+      for (const [index, channel] of source.channels.entries()) {
+        const { nextOffset, boundMs } = saved.channels[index]!;
+        Object.assign(channel, { nextOffset, boundMs, queuedUpToMs: boundMs });
+      }
+    }
+  }
+
+  #process(source: MergeSource, record: PendingRecord, value: unknown): void {
+    const key = textOf(record.key!);
+    const origin: Origin = { topic: source.topic, partition: source.partition, offset: record.offset };
+    this.#current = { topic: source.topic, partition: source.partition, record };
+    const leftOut = this.counts.leftOut;
+    this.graph.process(source.topic, key, value, this.#timeMs, origin, this.#context);
+    this.#current = null;
+    if (this.counts.leftOut === leftOut) this.counts.processed += 1;
+  }
+
+  /** Log time moves on: timers first, then seals, then whatever moved it. */
+  #advance(timeMs: number): void {
+    if (timeMs <= this.#timeMs) return;
+    const before = this.#timeMs;
+    this.#timeMs = timeMs;
+    this.graph.advanceTo(timeMs, this.#context);
+    if (Math.floor(timeMs / SEAL_EVERY_MS) === Math.floor(before / SEAL_EVERY_MS)) return;
+    const sealedUpToMs = timeMs - this.#options.topology.sealDelayMs;
+    this.#context.sealedUpToMs = sealedUpToMs;
+    for (const sink of this.#options.topology.sinks)
+      if (sink.sealed) this.#seal(sink.topic, sink.edge, sealedUpToMs);
+  }
+
+  #seal(topic: string, edge: 'same' | 'repartition', sealedUpToMs: number): void {
+    const headers = encodeControl({ kind: 'seal', sealedUpToMs });
+    if (edge === 'same') {
+      this.#write(topic, this.#options.task, null, null, headers);
+      return;
+    }
+    const partitions = this.#partitionsOf(topic);
+    for (let p = 0; p < partitions; p++)
+      this.#write(topic, p, null, null, [...headers, ...this.#sourceHeaders()]);
+  }
+
+  #applyControl(control: ReturnType<typeof decodeControl>): void {
+    if (control === 'unknown' || control === null) {
+      countOne(this.counts.dropped, 'unknown-control-record');
+      return;
+    }
+    this.counts.controls += 1;
+    if (control.kind !== 'config-effective') return;
+    this.#context.configHash = control.configHash;
+    this.#context.config = this.#options.configOf(control.configHash);
+  }
+
+  #decode(source: Source, record: PendingRecord): unknown {
+    const { topic } = source;
+    if (record.key === null) throw new BadRecord('no-key', 'the record has no key');
+    if (record.value === null)
+      throw new BadRecord('no-value', 'the record has neither a value nor a control header');
+    if (source.keyed && partitionOf(record.key, this.#partitionsOf(topic)) !== source.partition) {
+      throw new BadRecord(
+        'wrong-partition',
+        `murmur2 of its key names another partition than ${source.partition}`,
+      );
+    }
+    return this.#options.codec.decode(topic, record.value);
+  }
+
+  #graphEvents(): GraphEvents {
+    return {
+      onEmit: (topic, key, value, edge) => this.#emit(topic, key, value, edge),
+      onDrop: (reason) => {
+        this.counts.leftOut += 1;
+        countOne(this.counts.dropped, reason);
+      },
+      onLate: (reason) => {
+        const at = this.#current;
+        this.counts.leftOut += 1;
+        this.counts.late += 1;
+        if (at === null) return;
+        this.#sideline('late-records', at, 'late', reason);
+      },
+      onDeadLetter: (code, reason) => {
+        const at = this.#current;
+        this.counts.leftOut += 1;
+        if (at === null)
+          throw new Error(`a timer asked for a dead letter (${code}: ${reason}): only records can be one`);
+        countOne(this.counts.deadLettered, code);
+        this.#sideline('dead-letters', at, code, reason);
+      },
+    };
+  }
+
+  #emit(topic: string, key: string, value: unknown, edge: 'same' | 'repartition'): void {
+    const keyBytes = Buffer.from(key);
+    const bytes = this.#options.codec.encode(topic, value);
+    this.counts.recordsOut += 1;
+    if (edge === 'same') this.#write(topic, this.#options.task, keyBytes, bytes, NO_HEADERS);
+    else
+      this.#write(
+        topic,
+        partitionOf(keyBytes, this.#partitionsOf(topic)),
+        keyBytes,
+        bytes,
+        this.#sourceHeaders(),
+      );
+  }
+
+  #deadLetter(source: MergeSource, record: PendingRecord, code: string, reason: string): void {
+    countOne(this.counts.deadLettered, code);
+    this.#sideline(
+      'dead-letters',
+      { topic: source.topic, partition: source.partition, record },
+      code,
+      reason,
+    );
+  }
+
+  /** Keeps what could not be used, whole and with its place, where a person can look at it. */
+  #sideline(topic: 'dead-letters' | 'late-records', at: Located, code: string, reason: string): void {
+    const { topology, task, codec } = this.#options;
+    const one = {
+      topology: topology.name,
+      task,
+      code,
+      reason,
+      sourceTopic: at.topic,
+      sourcePartition: at.partition,
+      record: at.record,
+      taskTimeMs: this.#timeMs,
+      configHash: this.#context.configHash,
+    };
+    const key = Buffer.from(`${at.topic}-${at.partition}`);
+    const value = codec.encode(topic, topic === 'dead-letters' ? deadLetterOf(one) : lateRecordOf(one));
+    this.#write(topic, partitionOf(key, this.#partitionsOf(topic)), key, value, sidelineHeaders(one));
+  }
+
+  #sourceHeaders(): readonly LogHeader[] {
+    const seq = this.#outSeq;
+    this.#outSeq += 1;
+    return [
+      textHeader(SOURCE_TASK_HEADER, String(this.#options.task)),
+      textHeader(SOURCE_SEQ_HEADER, String(seq)),
+    ];
+  }
+
+  #partitionsOf(topic: string): number {
+    const partitions = this.#options.partitions.get(topic);
+    if (partitions === undefined) throw new Error(`the partition count of ${topic} is not known`);
+    return partitions;
+  }
+
+  #write(
+    topic: string,
+    partition: number,
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    headers: readonly LogHeader[],
+  ): void {
+    this.#options.output({ topic, partition, key, value, headers, timestampMs: this.#timeMs });
+  }
+}
+
+const PROCESSED: StepResult = { kind: 'processed' };
+const NO_HEADERS: readonly LogHeader[] = [];
+
+type Located = { readonly topic: string; readonly partition: number; readonly record: PendingRecord };
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}

@@ -1,0 +1,30 @@
+/** What a task counted since it was opened. When nothing is in flight: recordsIn = processed + left out. */
+export type Counts = {
+  recordsIn: number;
+  processed: number;
+  recordsOut: number;
+  /** Ticks, seals and configuration records. */
+  controls: number;
+  late: number;
+  /** Records that a reducer dropped, was late for, or gave up. */
+  leftOut: number;
+  readonly dropped: Map<string, number>;
+  readonly deadLettered: Map<string, number>;
+};
+
+export function newCounts(): Counts {
+  return {
+    recordsIn: 0,
+    processed: 0,
+    recordsOut: 0,
+    controls: 0,
+    late: 0,
+    leftOut: 0,
+    dropped: new Map(),
+    deadLettered: new Map(),
+  };
+}
+
+export function countOne(counts: Map<string, number>, reason: string): void {
+  counts.set(reason, (counts.get(reason) ?? 0) + 1);
+}

@@ -1,0 +1,420 @@
+/**
+ * A task on a log port: takes over, restores, steps, commits. What it computes is decided in `task-core.ts`; nothing here
+ * (when it fetches, when it commits, how large a transaction is) can change an output.
+ *
+ * The commit protocol, by number, is in ARCHITECTURE.md.
+ */
+
+import { CommittedReader } from './committed-reader.ts';
+import { encodeControl } from './control-records.ts';
+import { POSITIONS_STORE, storesOf } from './define-topology.ts';
+import { OutputBuffer } from './output-buffer.ts';
+import { type Clock, type FetchedPartition, type FetchRequest, LogError, type LogPort } from './port.ts';
+import { restoreStore } from './restore.ts';
+import { TaskCore, type TaskPosition, type ValueCodec } from './task-core.ts';
+import type { Source } from './task-sources.ts';
+import type { Topology } from './topology.ts';
+import { TransactionalProducer } from './transactional-producer.ts';
+
+/** {@link ValueCodec} that can get what it lacks. */
+export type FetchingCodec = ValueCodec & {
+  /** Fetches a writer's schema; when it returns, `decode` either works or throws for good. */
+  fetchSchema(schemaId: number): Promise<void>;
+};
+
+export type ConfigStore = {
+  /** Parsed configuration; undefined when it is not known here yet. */
+  get(hash: string): unknown | undefined;
+  /** Reads `everyview-config` up to its end; throws when the hash is not there either. */
+  fetch(hash: string): Promise<void>;
+};
+
+export type TaskLimits = {
+  readonly commitEveryMs: number;
+  /** Records that wait in the merge, for all inputs together. */
+  readonly queuedRecordsMax: number;
+  readonly uncommittedBytesMax: number;
+  /** A silent input partition is ticked this often. */
+  readonly tickEveryMs: number;
+  /** How long a derived input may say nothing before the task goes on without it, and says so in the log. */
+  readonly sealWaitMs: number;
+  readonly transactionTimeoutMs: number;
+  /** Committed group offsets, for lag tools only. */
+  readonly groupOffsetsEveryMs: number;
+};
+
+export const DEFAULT_LIMITS: TaskLimits = {
+  commitEveryMs: 100,
+  queuedRecordsMax: 50_000,
+  uncommittedBytesMax: 16 * 1024 * 1024,
+  tickEveryMs: 1_000,
+  sealWaitMs: 10_000,
+  transactionTimeoutMs: 10_000,
+  groupOffsetsEveryMs: 5_000,
+};
+
+export type RestoreProgress = {
+  readonly store: string;
+  readonly restored: number;
+  readonly remaining: number;
+};
+
+export type TaskOptions = {
+  readonly applicationId: string;
+  readonly topology: Topology;
+  readonly task: number;
+  readonly port: LogPort;
+  readonly clock: Clock;
+  readonly codec: FetchingCodec;
+  readonly configs: ConfigStore;
+  readonly partitions: ReadonlyMap<string, number>;
+  readonly writerTasks: ReadonlyMap<string, number>;
+  readonly limits: TaskLimits;
+  /** Throws `fenced` unless the group still gives this task to this instance. */
+  readonly assertOwned: () => Promise<void>;
+  readonly onRestore: (progress: RestoreProgress) => void;
+};
+
+export type TaskMetrics = {
+  readonly task: number;
+  readonly lagRecords: number;
+  readonly timeMs: number;
+  readonly commits: number;
+  readonly commitMsLast: number;
+  readonly queued: number;
+};
+
+export function changelogTopic(applicationId: string, store: string): string {
+  return `${applicationId}-${store}-changelog`;
+}
+
+export class Task {
+  readonly core: TaskCore;
+  readonly number: number;
+  readonly #options: TaskOptions;
+  readonly #producer: TransactionalProducer;
+  readonly #outputs: OutputBuffer;
+  readonly #inputs: readonly Input[];
+  #dirty = false;
+  #committing: Promise<void> | null = null;
+  #failure: unknown = null;
+  #tickPending = false;
+  #lastCommitAtMs: number;
+  #lastGroupOffsetsAtMs: number;
+  #commits = 0;
+  #commitMsLast = 0;
+
+  /**
+   * Takes the task over: checks that it is still ours, fences whoever had it, restores every store to the changelog's
+   * stable end, and reads the position. Throws a {@link LogError}, or an error that names what cannot be read.
+   */
+  static async open(options: TaskOptions): Promise<Task> {
+    await options.assertOwned();
+    const outputs = new OutputBuffer();
+    const { port, clock, applicationId, task, limits } = options;
+    const transactionalId = `${applicationId}-${task}`;
+    const core = new TaskCore({
+      topology: options.topology,
+      task,
+      partitions: options.partitions,
+      writerTasks: options.writerTasks,
+      codec: options.codec,
+      configOf: (hash) => options.configs.get(hash),
+      output: (record) => outputs.append(record),
+    });
+    const producer = await TransactionalProducer.open({
+      port,
+      clock,
+      transactionalId,
+      transactionTimeoutMs: limits.transactionTimeoutMs,
+    });
+    const found = await restoreTask(core, options);
+    return new Task(options, core, producer, outputs, await inputsOf(core, options, found));
+  }
+
+  private constructor(
+    options: TaskOptions,
+    core: TaskCore,
+    producer: TransactionalProducer,
+    outputs: OutputBuffer,
+    inputs: readonly Input[],
+  ) {
+    this.core = core;
+    this.number = options.task;
+    this.#options = options;
+    this.#producer = producer;
+    this.#outputs = outputs;
+    this.#inputs = inputs;
+    const nowMs = options.clock.nowMs();
+    this.#lastCommitAtMs = nowMs;
+    this.#lastGroupOffsetsAtMs = nowMs;
+  }
+
+  /** Why the task can't go on; null while it can. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** What to fetch next: every input that has room. */
+  fetchRequests(): readonly FetchRequest[] {
+    if (this.core.queued() >= this.#options.limits.queuedRecordsMax) {
+      // A full queue must not starve the one input that the merge waits for.
+      return this.#inputs.filter((input) => isEmpty(input.source)).map(requestOf);
+    }
+    return this.#inputs.map(requestOf);
+  }
+
+  offer(fetched: FetchedPartition): void {
+    const input = this.#inputs.find(
+      ({ source }) => source.topic === fetched.topic && source.partition === fetched.partition,
+    );
+    if (input === undefined) return;
+    const { source, reader } = input;
+    const before = source.fetchOffset;
+    reader.reset(fetched, source.fetchOffset);
+    let sawOthers = false;
+    while (reader.next()) {
+      const { cursor } = reader;
+      const value = cursor.value();
+      this.core.offer(source, {
+        offset: cursor.offset,
+        timestampMs: cursor.timestampMs,
+        key: cursor.key(),
+        value,
+        headers: cursor.headers(),
+      });
+      if (value !== null) sawOthers = true;
+    }
+    source.fetchOffset = reader.position;
+    input.stableEnd = fetched.bounds.stableEnd;
+    input.atEnd = source.fetchOffset >= fetched.bounds.highWatermark;
+    if (source.fetchOffset !== before) input.advancedAtMs = this.#options.clock.nowMs();
+    if (sawOthers) input.spokenAtMs = this.#options.clock.nowMs();
+  }
+
+  /** Steps until there is nothing to do, the merge is blocked, or a limit is reached. */
+  async drain(stepsMax: number): Promise<void> {
+    const { limits, codec, configs } = this.#options;
+    for (let steps = 0; steps < stepsMax && this.#outputs.sizeBytes < limits.uncommittedBytesMax; steps++) {
+      const result = this.core.step();
+      switch (result.kind) {
+        case 'processed':
+          this.#dirty = true;
+          break;
+        case 'empty':
+          return;
+        case 'blocked':
+          this.#speakFor(result.on as Source, result.untilMs);
+          return;
+        case 'needs-schema':
+          await codec.fetchSchema(result.schemaId);
+          break;
+        case 'needs-config':
+          await configs.fetch(result.hash);
+          break;
+      }
+    }
+  }
+
+  /** Ticks silent inputs and starts a commit when one is due; never waits for it. */
+  tend(): void {
+    if (this.#failure !== null || this.#committing !== null) return;
+    this.#tickSilentInputs();
+    const { clock, limits } = this.#options;
+    const due = clock.nowMs() - this.#lastCommitAtMs >= limits.commitEveryMs;
+    if (!this.#tickPending && !(this.#dirty && due)) return;
+    this.#committing = this.#commit()
+      .catch((error: unknown) => {
+        this.#failure = error;
+      })
+      .finally(() => {
+        this.#committing = null;
+      });
+  }
+
+  /** Commits what was stepped and gives the transactional id up without a word. */
+  async close(): Promise<void> {
+    await this.#committing;
+    if (this.#failure === null && this.#dirty) await this.#commit();
+  }
+
+  /** Lets go at once: what was not committed is done again by the next owner. */
+  async abandon(): Promise<void> {
+    await this.#committing;
+  }
+
+  metrics(): TaskMetrics {
+    let lagRecords = 0;
+    for (const input of this.#inputs) lagRecords += Math.max(0, input.stableEnd - input.source.fetchOffset);
+    return {
+      task: this.number,
+      lagRecords: lagRecords + this.core.queued(),
+      timeMs: this.core.timeMs,
+      commits: this.#commits,
+      commitMsLast: this.#commitMsLast,
+      queued: this.core.queued(),
+    };
+  }
+
+  async #commit(): Promise<void> {
+    const { clock, applicationId, limits } = this.#options;
+    const startedAtMs = clock.nowMs();
+    // From here to the first await nothing else runs, so outputs, state and position are of one moment.
+    this.#writeChangelog();
+    const batches = this.#outputs.take();
+    const offsets = this.core.sources.map(({ topic, partition, fetchOffset }) => ({
+      topic,
+      partition,
+      offset: fetchOffset,
+    }));
+    this.#dirty = false;
+    this.#tickPending = false;
+    this.#lastCommitAtMs = startedAtMs;
+    this.#producer.begin();
+    await this.#producer.send(batches);
+    if (startedAtMs - this.#lastGroupOffsetsAtMs >= limits.groupOffsetsEveryMs) {
+      this.#lastGroupOffsetsAtMs = startedAtMs;
+      await this.#producer.sendGroupOffsets(applicationId, offsets);
+    }
+    await this.#producer.commit();
+    this.#outputs.recycle(batches);
+    this.#commits += 1;
+    this.#commitMsLast = clock.nowMs() - startedAtMs;
+  }
+
+  #writeChangelog(): void {
+    const { applicationId, task } = this.#options;
+    const timestampMs = this.core.timeMs;
+    for (const { store, key, bytes } of this.core.graph.drainDirty()) {
+      const topic = changelogTopic(applicationId, store);
+      this.#outputs.append({
+        topic,
+        partition: task,
+        key: Buffer.from(key),
+        value: bytes,
+        headers: [],
+        timestampMs,
+      });
+    }
+    const topic = changelogTopic(applicationId, POSITIONS_STORE);
+    const value = Buffer.from(JSON.stringify(this.core.position()));
+    this.#outputs.append({ topic, partition: task, key: POSITION_KEY, value, headers: [], timestampMs });
+  }
+
+  /** Silence is an input: an outside partition that says nothing gets a tick, stamped by the broker. */
+  #tickSilentInputs(): void {
+    const { clock, limits } = this.#options;
+    const nowMs = clock.nowMs();
+    for (const input of this.#inputs) {
+      const { source } = input;
+      if (!source.external || !input.atEnd || !isEmpty(source)) continue;
+      if (nowMs - input.advancedAtMs < limits.tickEveryMs) continue;
+      this.#tick(input, nowMs);
+    }
+  }
+
+  /** A derived input whose writer is gone holds everybody up: after a bound, say in the log that we go on without it. */
+  #speakFor(source: Source, untilMs: number): void {
+    if (source.external) return;
+    const input = this.#inputs.find((one) => one.source === source);
+    const { clock, limits } = this.#options;
+    const nowMs = clock.nowMs();
+    if (input === undefined || !input.atEnd || nowMs - input.spokenAtMs < limits.sealWaitMs) return;
+    if (nowMs - input.advancedAtMs < limits.tickEveryMs) return;
+    this.#tick(input, untilMs + 1);
+  }
+
+  #tick(input: Input, timestampMs: number): void {
+    const { topic, partition } = input.source;
+    const headers = encodeControl({ kind: 'tick' });
+    this.#outputs.append({ topic, partition, key: null, value: null, headers, timestampMs });
+    input.advancedAtMs = this.#options.clock.nowMs();
+    this.#tickPending = true;
+  }
+}
+
+type Input = {
+  readonly source: Source;
+  readonly reader: CommittedReader;
+  /** Reading has reached the log's end. */
+  atEnd: boolean;
+  stableEnd: number;
+  /** When, by the clock of this process, anything was last read or ticked. */
+  advancedAtMs: number;
+  /** When somebody else's record was last read. */
+  spokenAtMs: number;
+};
+
+const POSITION_KEY = Buffer.from('position');
+
+function requestOf({ source }: Input): FetchRequest {
+  return { topic: source.topic, partition: source.partition, offset: source.fetchOffset };
+}
+
+function isEmpty(source: Source): boolean {
+  return source.channels.some((channel) => channel.head === channel.queue.length);
+}
+
+/** Whether a committed position was found. */
+async function restoreTask(core: TaskCore, options: TaskOptions): Promise<boolean> {
+  const { port, applicationId, topology, task, onRestore, configs } = options;
+  for (const store of storesOf(topology)) {
+    const topic = changelogTopic(applicationId, store);
+    await restoreStore(
+      port,
+      { topic, partition: task },
+      {
+        onEntry: (key, value) => core.graph.restore(store, Buffer.from(key).toString('utf8'), value),
+        onProgress: (restored, remaining) => onRestore({ store, restored, remaining }),
+      },
+    );
+  }
+  let position: TaskPosition | null = null;
+  await restoreStore(
+    port,
+    { topic: changelogTopic(applicationId, POSITIONS_STORE), partition: task },
+    {
+      onEntry: (_key, value) => {
+        if (value !== null) position = JSON.parse(Buffer.from(value).toString('utf8')) as TaskPosition;
+      },
+      onProgress: (restored, remaining) => onRestore({ store: POSITIONS_STORE, restored, remaining }),
+    },
+  );
+  const found = position as TaskPosition | null;
+  if (found === null) return false;
+  if (found.configHash !== 'default' && configs.get(found.configHash) === undefined)
+    await configs.fetch(found.configHash);
+  core.restore(found);
+  return true;
+}
+
+/** Where each input stands; a position outside the log is a loss that a person has to know of, never a silent reset. */
+async function inputsOf(
+  core: TaskCore,
+  options: TaskOptions,
+  isRestored: boolean,
+): Promise<readonly Input[]> {
+  const { port, clock, applicationId } = options;
+  const bounds = await port.bounds(core.sources.map(({ topic, partition }) => ({ topic, partition })));
+  const nowMs = clock.nowMs();
+  return core.sources.map((source) => {
+    const bound = bounds.find((one) => one.topic === source.topic && one.partition === source.partition)!;
+    if (!isRestored) source.fetchOffset = bound.start;
+    if (source.fetchOffset < bound.start || source.fetchOffset > bound.highWatermark) {
+      throw new LogError(
+        'offset-out-of-range',
+        `${applicationId} stopped at offset ${source.fetchOffset} of ${source.topic}/${source.partition}, but the log ` +
+          `holds [${bound.start}, ${bound.highWatermark}): records were deleted before they were read. ` +
+          `Run 'everyview reset ${options.topology.name} --to-earliest' to go on with what is left`,
+      );
+    }
+    return {
+      source,
+      reader: new CommittedReader(),
+      atEnd: source.fetchOffset >= bound.highWatermark,
+      stableEnd: bound.stableEnd,
+      advancedAtMs: nowMs,
+      spokenAtMs: nowMs,
+    };
+  });
+}

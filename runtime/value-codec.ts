@@ -1,0 +1,50 @@
+/** Values to bytes and back for the runtime: the generated codec of `schemas/` with a table of what the registry knows. */
+import { schemaText } from '../schemas/avsc-files.ts';
+import { decodeValue, encodeValue, WriterSchemas } from '../schemas/codec.ts';
+import {
+  isTopicName,
+  type RecordOf,
+  TOPIC_NAMES,
+  type TopicName,
+  topicDefinition,
+} from '../schemas/topics.ts';
+import type { FetchingCodec } from './task.ts';
+
+/**
+ * @param idOf id under which this build writes each topic's values
+ * @param writers what is known of the registry; `fetchSchema` adds to it
+ */
+export function valueCodec(
+  idOf: (topic: TopicName) => number,
+  writers: WriterSchemas,
+  fetchSchema: (schemaId: number) => Promise<void>,
+): FetchingCodec {
+  return {
+    decode: (topic, bytes) => decodeValue(known(topic), bytes, writers),
+    encode: (topic, value) => {
+      const name = known(topic);
+      return encodeValue(name, idOf(name), value as RecordOf[typeof name]);
+    },
+    fetchSchema,
+  };
+}
+
+/** A codec with no registry behind it, for the in-memory port: ids are the topics' places in the list. */
+export function localCodec(): FetchingCodec {
+  const writers = new WriterSchemas();
+  const ids = new Map<TopicName, number>();
+  for (const [index, topic] of TOPIC_NAMES.entries()) {
+    ids.set(topic, index + 1);
+    writers.learn(index + 1, schemaText(topicDefinition(topic).schema));
+  }
+  return valueCodec(
+    (topic) => ids.get(topic)!,
+    writers,
+    async (schemaId) => writers.refuse(schemaId, `no schema has the id ${schemaId} here`),
+  );
+}
+
+function known(topic: string): TopicName {
+  if (!isTopicName(topic)) throw new Error(`${topic} is not in schemas/topics.ts`);
+  return topic;
+}

@@ -1,0 +1,232 @@
+/**
+ * One topology in one process: the tasks that its group gives to this instance, one fetch loop for all of them. Start
+ * more workers with the same application id, in this process or in others, and they share the tasks.
+ */
+import type { GroupSession, OpenGroup } from './group-session.ts';
+import { type Clock, LogError, type LogPort } from './port.ts';
+import { messageOf } from './sideline.ts';
+import {
+  type ConfigStore,
+  DEFAULT_LIMITS,
+  type FetchingCodec,
+  type RestoreProgress,
+  Task,
+  type TaskLimits,
+  type TaskMetrics,
+} from './task.ts';
+import type { Topology } from './topology.ts';
+
+export type WorkerEvent =
+  | { readonly kind: 'task-opened'; readonly task: number }
+  | { readonly kind: 'task-closed'; readonly task: number; readonly why: string }
+  | ({ readonly kind: 'restoring'; readonly task: number } & RestoreProgress)
+  | { readonly kind: 'retrying'; readonly what: string; readonly error: unknown };
+
+export type WorkerOptions = {
+  readonly topology: Topology;
+  readonly applicationId: string;
+  readonly port: LogPort;
+  readonly clock: Clock;
+  readonly codec: FetchingCodec;
+  readonly configs: ConfigStore;
+  /** Partition counts of all topics that the topology reads or writes. */
+  readonly partitions: ReadonlyMap<string, number>;
+  readonly writerTasks: ReadonlyMap<string, number>;
+  readonly openGroup: OpenGroup;
+  readonly limits?: Partial<TaskLimits>;
+  readonly onEvent: (event: WorkerEvent) => void;
+};
+
+export type WorkerMetrics = {
+  readonly topology: string;
+  readonly tasks: readonly (TaskMetrics & { readonly counts: Task['core']['counts'] })[];
+  /** Transactions that were given up since the start. */
+  readonly abandoned: number;
+};
+
+/** Number of tasks of a topology: a gather has one, every other one has as many as its inputs have partitions. */
+export function taskCountOf(topology: Topology, partitions: ReadonlyMap<string, number>): number {
+  if (topology.sources.some((source) => source.span === 'all')) return 1;
+  const counts = new Set(topology.sources.map((source) => partitions.get(source.topic)));
+  const [count] = counts;
+  if (counts.size !== 1 || count === undefined) {
+    throw new Error(
+      `the inputs of ${topology.name} must have the same number of partitions, and have ` +
+        topology.sources
+          .map((source) => `${source.topic}: ${partitions.get(source.topic) ?? 'unknown'}`)
+          .join(', '),
+    );
+  }
+  return count;
+}
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #limits: TaskLimits;
+  readonly #tasks = new Map<number, Task>();
+  readonly #taskOf = new Map<string, Task>();
+  readonly #done: Promise<void>;
+  #stopping = false;
+  #abandoned = 0;
+  #retriesInRow = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#done = this.#run();
+    // Whoever wants to know awaits `done`; a failure must not end the process before somebody had the chance.
+    this.#done.catch(() => {});
+  }
+
+  /** Settles when the worker has ended: fulfilled after `stop`, rejected when it cannot go on. */
+  get done(): Promise<void> {
+    return this.#done;
+  }
+
+  /** Commits what was stepped, gives the tasks back and leaves the group. Rejects as {@link done} does. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#done;
+  }
+
+  metrics(): WorkerMetrics {
+    return {
+      topology: this.#options.topology.name,
+      tasks: [...this.#tasks.values()].map((task) => ({ ...task.metrics(), counts: task.core.counts })),
+      abandoned: this.#abandoned,
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { openGroup, partitions, topology } = this.#options;
+    const session = await openGroup(taskCountOf(topology, partitions));
+    try {
+      while (!this.#stopping) {
+        await this.#settleTasks(session);
+        await this.#turn();
+      }
+      for (const number of [...this.#tasks.keys()]) await this.#closeTask(number, 'stopped');
+    } finally {
+      for (const task of this.#tasks.values()) await task.abandon();
+      await session.close();
+    }
+  }
+
+  /** One round: fetch, hand out, step, commit. */
+  async #turn(): Promise<void> {
+    const { port, clock } = this.#options;
+    const tasks = [...this.#tasks.values()];
+    const requests = tasks.flatMap((task) => task.fetchRequests());
+    if (requests.length === 0) {
+      await clock.sleep(FETCH_WAIT_MS);
+    } else {
+      try {
+        for (const fetched of await port.fetch(requests, FETCH_WAIT_MS, FETCH_BYTES_MAX)) {
+          this.#taskOf.get(`${fetched.topic}/${fetched.partition}`)?.offer(fetched);
+        }
+        this.#retriesInRow = 0;
+      } catch (error) {
+        await this.#backOff('fetch', error);
+      }
+    }
+    for (const task of tasks) {
+      await task.drain(STEPS_PER_TURN);
+      task.tend();
+    }
+  }
+
+  /** Brings the open tasks in line with what the group gave, and lets failed ones go. */
+  async #settleTasks(session: GroupSession): Promise<void> {
+    for (const task of [...this.#tasks.values()]) {
+      if (task.failure !== null) await this.#giveUp(session, task, task.failure);
+    }
+    const { numbers, generation } = await session.tasks();
+    for (const number of [...this.#tasks.keys()]) {
+      if (!numbers.includes(number)) await this.#closeTask(number, 'given to another instance');
+    }
+    for (const number of numbers) {
+      if (!this.#tasks.has(number)) await this.#openTask(session, number, generation);
+    }
+    session.release();
+  }
+
+  async #openTask(session: GroupSession, number: number, generation: number): Promise<void> {
+    const { onEvent } = this.#options;
+    try {
+      const task = await Task.open({
+        ...this.#options,
+        task: number,
+        limits: this.#limits,
+        assertOwned: () => session.assertGeneration(generation),
+        onRestore: (progress) => onEvent({ kind: 'restoring', task: number, ...progress }),
+      });
+      this.#tasks.set(number, task);
+      for (const { topic, partition } of task.core.sources) this.#taskOf.set(`${topic}/${partition}`, task);
+      onEvent({ kind: 'task-opened', task: number });
+    } catch (error) {
+      await this.#recover(session, `opening task ${number}`, error);
+    }
+  }
+
+  async #closeTask(number: number, why: string): Promise<void> {
+    const task = this.#tasks.get(number);
+    if (task === undefined) return;
+    try {
+      await task.close();
+    } catch (error) {
+      // What was not committed is done again by the next owner; only a broken invariant is ours to tell.
+      if (!(error instanceof LogError)) throw error;
+      this.#abandoned += 1;
+      this.#options.onEvent({ kind: 'retrying', what: `last commit of task ${number}`, error });
+    }
+    this.#forget(task, why);
+  }
+
+  async #giveUp(session: GroupSession, task: Task, error: unknown): Promise<void> {
+    await task.abandon();
+    this.#abandoned += 1;
+    this.#forget(task, messageOf(error));
+    await this.#recover(session, `commit of task ${task.number}`, error);
+  }
+
+  #forget(task: Task, why: string): void {
+    this.#tasks.delete(task.number);
+    for (const { topic, partition } of task.core.sources) this.#taskOf.delete(`${topic}/${partition}`);
+    this.#options.onEvent({ kind: 'task-closed', task: task.number, why });
+  }
+
+  /** What to do after an error: rejoin, try again with a bound, or end. */
+  async #recover(session: GroupSession, what: string, error: unknown): Promise<void> {
+    if (error instanceof LogError && error.kind === 'fenced') {
+      this.#options.onEvent({ kind: 'retrying', what, error });
+      await session.rejoin();
+      return;
+    }
+    await this.#backOff(what, error);
+  }
+
+  async #backOff(what: string, error: unknown): Promise<void> {
+    if (!(error instanceof LogError) || error.kind === 'fatal') throw error;
+    this.#retriesInRow += 1;
+    if (this.#retriesInRow > RETRIES_IN_ROW_MAX) {
+      throw new LogError(
+        error.code,
+        `${what} failed ${this.#retriesInRow} times in a row: ${error.message}`,
+        {
+          cause: error,
+        },
+      );
+    }
+    this.#options.onEvent({ kind: 'retrying', what, error });
+    await this.#options.clock.sleep(
+      Math.min(BACKOFF_MS * 2 ** Math.min(this.#retriesInRow, 6), BACKOFF_MS_MAX),
+    );
+  }
+}
+
+const FETCH_WAIT_MS = 50;
+const FETCH_BYTES_MAX = 8 * 1024 * 1024;
+const STEPS_PER_TURN = 20_000;
+const RETRIES_IN_ROW_MAX = 60;
+const BACKOFF_MS = 20;
+const BACKOFF_MS_MAX = 1_000;
