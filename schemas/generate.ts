@@ -2,12 +2,15 @@
  * Makes `records.ts` from the schema files: `npm run generate`. For every record a type, a reader and a writer in
  * straight-line code, and the fingerprint that tells whether a writer's schema is this one.
  *
+ * With `--keep` it also keeps schemas that changed as their next version, see `history/README.md`.
+ *
  * The subset of Avro that EveryView allows itself: records of int, long, string, bytes, boolean, arrays of these, and
  * unions of null with one of them. Everything else is refused here, with the field's name.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { fingerprintOf, parseSchema, schemaText } from './avsc-files.ts';
+import { keepVersion } from './compatibility.ts';
 import { TOPICS } from './topics.ts';
 
 export const RECORDS_FILE = fileURLToPath(new URL('records.ts', import.meta.url));
@@ -124,7 +127,6 @@ function nullableShape(branches: readonly AvroType[], where: string): Shape {
   return {
     ts: `${shape.ts} | null`,
     read: `readPresent(cursor, ${nullIndex}) ? ${shape.read} : null`,
-    // The value goes into a local: the type of a call argument cannot be narrowed twice.
     write: (value) =>
       `writePresent(cursor, ${value} !== null, ${nullIndex}); if (${value} !== null) ${shape.write(value)}`,
   };
@@ -168,16 +170,13 @@ function docComment(doc: string | undefined, indent: string): string {
 
 if (import.meta.main) {
   const text = renderRecords();
-  let before = '';
-  try {
-    before = readFileSync(RECORDS_FILE, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  if (text === before) {
-    console.log('schemas/records.ts is up to date');
-  } else {
-    writeFileSync(RECORDS_FILE, text);
-    console.log(`schemas/records.ts written: ${SCHEMA_FILES.length} schemas`);
+  const isStale = !existsSync(RECORDS_FILE) || readFileSync(RECORDS_FILE, 'utf8') !== text;
+  if (isStale) writeFileSync(RECORDS_FILE, text);
+  console.log(`schemas/records.ts ${isStale ? 'written' : 'is up to date'}: ${SCHEMA_FILES.length} schemas`);
+  if (process.argv.includes('--keep')) {
+    for (const file of SCHEMA_FILES) {
+      const kept = keepVersion(file);
+      if (kept !== null) console.log(`schemas/history/${kept} kept`);
+    }
   }
 }

@@ -106,31 +106,29 @@ export function readPresent(cursor: ReadCursor, nullIndex: 0 | 1): boolean {
   return byte >>> 1 !== nullIndex;
 }
 
+/** Columns of a record: the hot path of stream detection, so positions are locals and nothing is called per item. */
 export function readIntArray(cursor: ReadCursor): readonly number[] {
-  const out: number[] = [];
-  for (let count = readBlock(cursor); count > 0; count = readBlock(cursor)) {
+  let count = readBlock(cursor);
+  const out = new Array<number>(count);
+  let filled = 0;
+  while (count > 0) {
     const { bytes, end } = cursor;
     let pos = cursor.pos;
     for (let i = 0; i < count; i++) {
       if (pos >= end) throw truncated();
-      const first = bytes[pos]!;
-      if (first < 0x80) {
-        pos++;
-        out.push((first >>> 1) ^ -(first & 1));
-        continue;
+      const start = pos;
+      let byte = bytes[pos++]!;
+      let zigzag = byte & 0x7f;
+      for (let shift = 7; byte >= 0x80; shift += 7) {
+        if (pos >= end) throw truncated();
+        byte = bytes[pos++]!;
+        if (shift === 28 && byte > 0x0f) throw intTooLong(cursor, start);
+        zigzag |= (byte & 0x7f) << shift;
       }
-      const second = pos + 1 < end ? bytes[pos + 1]! : 0x80;
-      if (second < 0x80) {
-        pos += 2;
-        const zigzag = (first & 0x7f) | (second << 7);
-        out.push((zigzag >>> 1) ^ -(zigzag & 1));
-        continue;
-      }
-      cursor.pos = pos;
-      out.push(readInt(cursor));
-      pos = cursor.pos;
+      out[filled++] = (zigzag >>> 1) ^ -(zigzag & 1);
     }
     cursor.pos = pos;
+    count = readBlock(cursor);
   }
   return out;
 }
@@ -170,6 +168,17 @@ export function readLength(cursor: ReadCursor): number {
   if (length > cursor.end - start) throw truncated();
   cursor.pos = start + length;
   return start;
+}
+
+/** The fifth byte of an int has four bits left: what is wrong with this one? */
+function intTooLong(cursor: ReadCursor, start: number): SchemaError {
+  const again = readCursor(cursor.bytes, start, cursor.end);
+  try {
+    return new SchemaError('int-out-of-range', `int is ${readLong(again)}`);
+  } catch (error) {
+    if (error instanceof SchemaError) return error;
+    throw error;
+  }
 }
 
 function truncated(): SchemaError {
