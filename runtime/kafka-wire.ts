@@ -1,0 +1,254 @@
+/**
+ * Produce and Fetch requests (Kafka protocol guide) that leave record batches as the bytes they are: each is copied once
+ * on its way out, and not at all on its way in.
+ */
+import type { AbortedTransaction, ProduceBatch, TopicPartition } from './port.ts';
+
+/** One request, ready to be framed. */
+export type WireRequest = {
+  readonly apiName: string;
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly body: Uint8Array;
+};
+
+export type ProducedPartition = TopicPartition & {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+  readonly baseOffset: number;
+  /** -1 when the topic keeps its writers' timestamps. */
+  readonly logAppendTimeMs: number;
+};
+
+/** Produce, version 8 (Kafka 2.4), acks=all. */
+export function produceRequest(
+  transactionalId: string | null,
+  batches: readonly ProduceBatch[],
+  timeoutMs: number,
+): WireRequest {
+  const topics = byTopic(batches);
+  const writer = new WireWriter(
+    32 +
+      stringSize(transactionalId) +
+      topics.reduce((sum, [topic, ours]) => {
+        return sum + stringSize(topic) + 4 + ours.reduce((bytes, one) => bytes + 8 + one.bytes.length, 0);
+      }, 0),
+  );
+  writer.string(transactionalId).int16(-1).int32(timeoutMs).int32(topics.length);
+  for (const [topic, ours] of topics) {
+    writer.string(topic).int32(ours.length);
+    for (const { partition, bytes } of ours) writer.int32(partition).bytes(bytes);
+  }
+  return { apiName: 'Produce', apiKey: 0, apiVersion: 8, body: writer.written() };
+}
+
+export function readProduceResponse(payload: Uint8Array): ProducedPartition[] {
+  const reader = new WireReader(payload);
+  const produced: ProducedPartition[] = [];
+  reader.array(() => {
+    const topic = reader.string() ?? '';
+    reader.array(() => {
+      const partition = reader.int32();
+      const errorCode = reader.int16();
+      const baseOffset = reader.int64();
+      const logAppendTimeMs = reader.int64();
+      reader.int64(); // log start offset
+      const recordErrors: string[] = [];
+      reader.array(() =>
+        recordErrors.push(`record ${reader.int32()}: ${reader.string() ?? 'no reason given'}`),
+      );
+      const message = reader.string();
+      const errorMessage = [message, ...recordErrors].filter((text) => text !== null).join('; ');
+      produced.push({ topic, partition, errorCode, errorMessage, baseOffset, logAppendTimeMs });
+    });
+  });
+  return produced;
+}
+
+export type PartitionFetch = TopicPartition & { readonly offset: number; readonly maxBytes: number };
+
+export type PartitionFetched = TopicPartition & {
+  readonly errorCode: number;
+  readonly highWatermark: number;
+  readonly stableEnd: number;
+  readonly start: number;
+  readonly aborted: readonly AbortedTransaction[];
+  readonly batches: Uint8Array;
+};
+
+/** Fetch, version 11 (Kafka 2.3), read_committed, without a fetch session. */
+export function fetchRequest(
+  fetches: readonly PartitionFetch[],
+  maxWaitMs: number,
+  maxBytes: number,
+): WireRequest {
+  const topics = byTopic(fetches);
+  const writer = new WireWriter(
+    64 + topics.reduce((sum, [topic, ours]) => sum + stringSize(topic) + 4 + ours.length * 28, 0),
+  );
+  // no replica, at least one byte, read_committed, no session
+  writer.int32(-1).int32(maxWaitMs).int32(1).int32(maxBytes).int8(1).int32(0).int32(-1).int32(topics.length);
+  for (const [topic, ours] of topics) {
+    writer.string(topic).int32(ours.length);
+    for (const one of ours) {
+      // neither a leader epoch nor, as only followers have, a log start offset
+      writer.int32(one.partition).int32(-1).int64(one.offset).int64(-1).int32(one.maxBytes);
+    }
+  }
+  writer.int32(0).string('');
+  return { apiName: 'Fetch', apiKey: 1, apiVersion: 11, body: writer.written() };
+}
+
+/** The batches are views of `payload`. */
+export function readFetchResponse(payload: Uint8Array): {
+  readonly errorCode: number;
+  readonly partitions: readonly PartitionFetched[];
+} {
+  const reader = new WireReader(payload);
+  reader.int32(); // throttle time
+  const errorCode = reader.int16();
+  reader.int32(); // session
+  const partitions: PartitionFetched[] = [];
+  reader.array(() => {
+    const topic = reader.string() ?? '';
+    reader.array(() => {
+      const partition = reader.int32();
+      const partitionErrorCode = reader.int16();
+      const highWatermark = reader.int64();
+      const stableEnd = reader.int64();
+      const start = reader.int64();
+      const aborted: AbortedTransaction[] = [];
+      reader.array(() => aborted.push({ producerId: reader.bigInt64(), firstOffset: reader.int64() }));
+      reader.int32(); // preferred read replica
+      const batches = reader.bytes();
+      partitions.push({
+        topic,
+        partition,
+        errorCode: partitionErrorCode,
+        highWatermark,
+        stableEnd,
+        start,
+        aborted,
+        batches,
+      });
+    });
+  });
+  return { errorCode, partitions };
+}
+
+/** Keeps the order; a topic whose partitions do not stand together comes more than once, which the protocol allows. */
+function byTopic<T extends TopicPartition>(
+  items: readonly T[],
+): (readonly [topic: string, items: readonly T[]])[] {
+  const topics: [string, T[]][] = [];
+  for (const item of items) {
+    const last = topics.at(-1);
+    if (last !== undefined && last[0] === item.topic) last[1].push(item);
+    else topics.push([item.topic, [item]]);
+  }
+  return topics;
+}
+
+function stringSize(text: string | null): number {
+  return 2 + (text === null ? 0 : Buffer.byteLength(text));
+}
+
+class WireWriter {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  /** `sizeMax` is what will be written at most. Not from the shared pool: the socket may hold it for long. */
+  constructor(sizeMax: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(sizeMax);
+  }
+
+  int8(value: number): this {
+    this.#at = this.#bytes.writeInt8(value, this.#at);
+    return this;
+  }
+
+  int16(value: number): this {
+    this.#at = this.#bytes.writeInt16BE(value, this.#at);
+    return this;
+  }
+
+  int32(value: number): this {
+    this.#at = this.#bytes.writeInt32BE(value, this.#at);
+    return this;
+  }
+
+  int64(value: number): this {
+    this.#at = this.#bytes.writeBigInt64BE(BigInt(value), this.#at);
+    return this;
+  }
+
+  string(text: string | null): this {
+    if (text === null) return this.int16(-1);
+    this.int16(Buffer.byteLength(text));
+    this.#at += this.#bytes.write(text, this.#at);
+    return this;
+  }
+
+  bytes(bytes: Uint8Array): this {
+    this.int32(bytes.length);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
+    return this;
+  }
+
+  written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at);
+  }
+}
+
+class WireReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  int16(): number {
+    this.#at += 2;
+    return this.#view.getInt16(this.#at - 2);
+  }
+
+  int32(): number {
+    this.#at += 4;
+    return this.#view.getInt32(this.#at - 4);
+  }
+
+  int64(): number {
+    return Number(this.bigInt64());
+  }
+
+  bigInt64(): bigint {
+    this.#at += 8;
+    return this.#view.getBigInt64(this.#at - 8);
+  }
+
+  string(): string | null {
+    const length = this.int16();
+    if (length < 0) return null;
+    this.#at += length;
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + this.#at - length, length).toString(
+      'utf8',
+    );
+  }
+
+  /** A null field as an empty one. */
+  bytes(): Uint8Array {
+    const length = Math.max(this.int32(), 0);
+    this.#at += length;
+    // a plain array, whatever the payload is: one kind of array keeps the record loops fast
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#at - length, length);
+  }
+
+  array(readItem: () => void): void {
+    const length = this.int32();
+    for (let i = 0; i < length; i++) readItem();
+  }
+}
