@@ -18,8 +18,11 @@ import { TransactionalProducer } from './transactional-producer.ts';
 
 /** {@link ValueCodec} that can get what it lacks. */
 export type FetchingCodec = ValueCodec & {
-  /** Fetches a writer's schema; when it returns, `decode` either works or throws for good. */
-  fetchSchema(schemaId: number): Promise<void>;
+  /**
+   * Fetches a writer's schema. True: `decode` now works, or throws for good. False: the registry can't be asked just
+   * now; the record waits, and is tried again.
+   */
+  fetchSchema(schemaId: number): Promise<boolean>;
 };
 
 export type ConfigStore = {
@@ -207,7 +210,7 @@ export class Task {
           this.#speakFor(result.on as Source, result.untilMs);
           return;
         case 'needs-schema':
-          await codec.fetchSchema(result.schemaId);
+          if (!(await codec.fetchSchema(result.schemaId))) return;
           break;
         case 'needs-config':
           await configs.fetch(result.hash);

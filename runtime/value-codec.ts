@@ -8,6 +8,7 @@ import {
   type TopicName,
   topicDefinition,
 } from '../schemas/topics.ts';
+import type { Clock } from './port.ts';
 import type { FetchingCodec } from './task.ts';
 
 /**
@@ -17,7 +18,7 @@ import type { FetchingCodec } from './task.ts';
 export function valueCodec(
   idOf: (topic: TopicName) => number,
   writers: WriterSchemas,
-  fetchSchema: (schemaId: number) => Promise<void>,
+  fetchSchema: (schemaId: number) => Promise<boolean>,
 ): FetchingCodec {
   return {
     decode: (topic, bytes) => decodeValue(known(topic), bytes, writers),
@@ -27,6 +28,31 @@ export function valueCodec(
     },
     fetchSchema,
   };
+}
+
+/**
+ * A codec with a registry behind it. Looks the ids of this build's schemas up, and never registers one: that is the
+ * deploy step. While the registry is away, records under ids that were met before are read as ever.
+ */
+export async function registryCodec(registry: Registry, clock: Clock): Promise<FetchingCodec> {
+  const ids = await lookUpSchemaIds(registry, TOPIC_NAMES);
+  const writers = new WriterSchemas();
+  let askAgainAtMs = 0;
+  return valueCodec(
+    (topic) => ids.get(topic)!,
+    writers,
+    async (schemaId) => {
+      if (clock.nowMs() < askAgainAtMs) return false;
+      try {
+        await learnWriterSchema(registry, writers, schemaId);
+        return true;
+      } catch (error) {
+        if (!(error instanceof RegistryError) || !error.canRetry) throw error;
+        askAgainAtMs = clock.nowMs() + ASK_AGAIN_MS;
+        return false;
+      }
+    },
+  );
 }
 
 /** A codec with no registry behind it, for the in-memory port: ids are the topics' places in the list. */
@@ -40,9 +66,14 @@ export function localCodec(): FetchingCodec {
   return valueCodec(
     (topic) => ids.get(topic)!,
     writers,
-    async (schemaId) => writers.refuse(schemaId, `no schema has the id ${schemaId} here`),
+    async (schemaId) => {
+      writers.refuse(schemaId, `no schema has the id ${schemaId} here`);
+      return true;
+    },
   );
 }
+
+const ASK_AGAIN_MS = 1_000;
 
 function known(topic: string): TopicName {
   if (!isTopicName(topic)) throw new Error(`${topic} is not in schemas/topics.ts`);
