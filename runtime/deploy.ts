@@ -9,7 +9,7 @@ import {
 } from '../schemas/topics.ts';
 import { POSITIONS_STORE, storesOf } from './define-topology.ts';
 import { LogError, type LogPort, type NewTopic } from './port.ts';
-import { changelogTopic } from './task.ts';
+import { changelogTopic } from './task-inputs.ts';
 import type { Topology } from './topology.ts';
 import { taskCountOf } from './worker.ts';
 

@@ -5,13 +5,12 @@
  * The commit protocol, by number, is in ARCHITECTURE.md.
  */
 
-import { CommittedReader } from './committed-reader.ts';
 import { encodeControl } from './control-records.ts';
-import { POSITIONS_STORE, storesOf } from './define-topology.ts';
+import { POSITIONS_STORE } from './define-topology.ts';
 import { OutputBuffer } from './output-buffer.ts';
-import { type Clock, type FetchedPartition, type FetchRequest, LogError, type LogPort } from './port.ts';
-import { restoreStore } from './restore.ts';
-import { TaskCore, type TaskPosition, type ValueCodec } from './task-core.ts';
+import type { Clock, FetchedPartition, FetchRequest, LogPort } from './port.ts';
+import { TaskCore, type ValueCodec } from './task-core.ts';
+import { changelogTopic, type Input, inputsOf, isEmpty, requestOf, restoreTask } from './task-inputs.ts';
 import type { Source } from './task-sources.ts';
 import type { Topology } from './topology.ts';
 import { TransactionalProducer } from './transactional-producer.ts';
@@ -86,10 +85,6 @@ export type TaskMetrics = {
   readonly commitMsLast: number;
   readonly queued: number;
 };
-
-export function changelogTopic(applicationId: string, store: string): string {
-  return `${applicationId}-${store}-changelog`;
-}
 
 export class Task {
   readonly core: TaskCore;
@@ -336,88 +331,4 @@ export class Task {
   }
 }
 
-type Input = {
-  readonly source: Source;
-  readonly reader: CommittedReader;
-  /** Reading has reached the log's end. */
-  atEnd: boolean;
-  stableEnd: number;
-  /** When, by the clock of this process, anything was last read or ticked. */
-  advancedAtMs: number;
-  /** When somebody else's record was last read. */
-  spokenAtMs: number;
-};
-
 const POSITION_KEY = Buffer.from('position');
-
-function requestOf({ source }: Input): FetchRequest {
-  return { topic: source.topic, partition: source.partition, offset: source.fetchOffset };
-}
-
-function isEmpty(source: Source): boolean {
-  return source.channels.some((channel) => channel.head === channel.queue.length);
-}
-
-/** Whether a committed position was found. */
-async function restoreTask(core: TaskCore, options: TaskOptions): Promise<boolean> {
-  const { port, applicationId, topology, task, onRestore, configs } = options;
-  for (const store of storesOf(topology)) {
-    const topic = changelogTopic(applicationId, store);
-    await restoreStore(
-      port,
-      { topic, partition: task },
-      {
-        onEntry: (key, value) => core.graph.restore(store, Buffer.from(key).toString('utf8'), value),
-        onProgress: (restored, remaining) => onRestore({ store, restored, remaining }),
-      },
-    );
-  }
-  let position: TaskPosition | null = null;
-  await restoreStore(
-    port,
-    { topic: changelogTopic(applicationId, POSITIONS_STORE), partition: task },
-    {
-      onEntry: (_key, value) => {
-        if (value !== null) position = JSON.parse(Buffer.from(value).toString('utf8')) as TaskPosition;
-      },
-      onProgress: (restored, remaining) => onRestore({ store: POSITIONS_STORE, restored, remaining }),
-    },
-  );
-  const found = position as TaskPosition | null;
-  if (found === null) return false;
-  if (found.configHash !== 'default' && configs.get(found.configHash) === undefined)
-    await configs.fetch(found.configHash);
-  core.restore(found);
-  return true;
-}
-
-/** Where each input stands; a position outside the log is a loss that a person has to know of, never a silent reset. */
-async function inputsOf(
-  core: TaskCore,
-  options: TaskOptions,
-  isRestored: boolean,
-): Promise<readonly Input[]> {
-  const { port, clock, applicationId } = options;
-  const bounds = await port.bounds(core.sources.map(({ topic, partition }) => ({ topic, partition })));
-  const nowMs = clock.nowMs();
-  return core.sources.map((source) => {
-    const bound = bounds.find((one) => one.topic === source.topic && one.partition === source.partition)!;
-    if (!isRestored) source.fetchOffset = bound.start;
-    if (source.fetchOffset < bound.start || source.fetchOffset > bound.highWatermark) {
-      throw new LogError(
-        'offset-out-of-range',
-        `${applicationId} stopped at offset ${source.fetchOffset} of ${source.topic}/${source.partition}, but the log ` +
-          `holds [${bound.start}, ${bound.highWatermark}): records were deleted before they were read. ` +
-          `Run 'everyview reset ${options.topology.name} --to-earliest' to go on with what is left`,
-      );
-    }
-    return {
-      source,
-      reader: new CommittedReader(),
-      atEnd: source.fetchOffset >= bound.highWatermark,
-      stableEnd: bound.stableEnd,
-      advancedAtMs: nowMs,
-      spokenAtMs: nowMs,
-    };
-  });
-}

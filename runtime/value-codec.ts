@@ -1,6 +1,7 @@
 /** Values to bytes and back for the runtime: the generated codec of `schemas/` with a table of what the registry knows. */
 import { schemaText } from '../schemas/avsc-files.ts';
 import { decodeValue, encodeValue, WriterSchemas } from '../schemas/codec.ts';
+import { learnWriterSchema, lookUpSchemaIds, type Registry, RegistryError } from '../schemas/registry.ts';
 import {
   isTopicName,
   type RecordOf,

@@ -1,0 +1,107 @@
+/** Opening a task: its stores and position from the changelogs, and where each of its inputs stands. */
+import { CommittedReader } from './committed-reader.ts';
+import { POSITIONS_STORE, storesOf } from './define-topology.ts';
+import { type Clock, type FetchRequest, LogError, type LogPort } from './port.ts';
+import { restoreStore } from './restore.ts';
+import type { ConfigStore, RestoreProgress } from './task.ts';
+import type { TaskCore, TaskPosition } from './task-core.ts';
+import type { Source } from './task-sources.ts';
+import type { Topology } from './topology.ts';
+
+export type OpeningOptions = {
+  readonly port: LogPort;
+  readonly clock: Clock;
+  readonly applicationId: string;
+  readonly topology: Topology;
+  readonly task: number;
+  readonly configs: ConfigStore;
+  readonly onRestore: (progress: RestoreProgress) => void;
+};
+
+export type Input = {
+  readonly source: Source;
+  readonly reader: CommittedReader;
+  /** Reading has reached the log's end. */
+  atEnd: boolean;
+  stableEnd: number;
+  /** When, by the clock of this process, anything was last read or ticked. */
+  advancedAtMs: number;
+  /** When somebody else's record was last read. */
+  spokenAtMs: number;
+};
+
+export function changelogTopic(applicationId: string, store: string): string {
+  return `${applicationId}-${store}-changelog`;
+}
+
+export function requestOf({ source }: Input): FetchRequest {
+  return { topic: source.topic, partition: source.partition, offset: source.fetchOffset };
+}
+
+export function isEmpty(source: Source): boolean {
+  return source.channels.some((channel) => channel.head === channel.queue.length);
+}
+
+/** Restores every store and the position; whether a committed position was found. */
+export async function restoreTask(core: TaskCore, options: OpeningOptions): Promise<boolean> {
+  const { port, applicationId, topology, task, onRestore, configs } = options;
+  for (const store of storesOf(topology)) {
+    const topic = changelogTopic(applicationId, store);
+    await restoreStore(
+      port,
+      { topic, partition: task },
+      {
+        onEntry: (key, value) => core.graph.restore(store, Buffer.from(key).toString('utf8'), value),
+        onProgress: (restored, remaining) => onRestore({ store, restored, remaining }),
+      },
+    );
+  }
+  let position: TaskPosition | null = null;
+  await restoreStore(
+    port,
+    { topic: changelogTopic(applicationId, POSITIONS_STORE), partition: task },
+    {
+      onEntry: (_key, value) => {
+        if (value !== null) position = JSON.parse(Buffer.from(value).toString('utf8')) as TaskPosition;
+      },
+      onProgress: (restored, remaining) => onRestore({ store: POSITIONS_STORE, restored, remaining }),
+    },
+  );
+  const found = position as TaskPosition | null;
+  if (found === null) return false;
+  if (found.configHash !== 'default' && configs.get(found.configHash) === undefined)
+    await configs.fetch(found.configHash);
+  core.restore(found);
+  return true;
+}
+
+/** Where each input stands; a position outside the log is a loss that a person has to know of, never a silent reset. */
+export async function inputsOf(
+  core: TaskCore,
+  options: OpeningOptions,
+  isRestored: boolean,
+): Promise<readonly Input[]> {
+  const { port, clock, applicationId } = options;
+  const bounds = await port.bounds(core.sources.map(({ topic, partition }) => ({ topic, partition })));
+  const nowMs = clock.nowMs();
+  return core.sources.map((source) => {
+    const bound = bounds.find((one) => one.topic === source.topic && one.partition === source.partition)!;
+    if (!isRestored) source.fetchOffset = bound.start;
+    if (source.fetchOffset < bound.start || source.fetchOffset > bound.highWatermark) {
+      throw new LogError(
+        'offset-out-of-range',
+        `${applicationId} stopped at offset ${source.fetchOffset} of ${source.topic}/${source.partition}, but the log ` +
+          `holds [${bound.start}, ${bound.highWatermark}): records were deleted before they were read. ` +
+          `Run 'everyview reset ${options.topology.name} --to-earliest' to go on with what is left`,
+      );
+    }
+    return {
+      source,
+      reader: new CommittedReader(),
+      atEnd: source.fetchOffset >= bound.highWatermark,
+      stableEnd: bound.stableEnd,
+      advancedAtMs: nowMs,
+      spokenAtMs: nowMs,
+    };
+  });
+}
