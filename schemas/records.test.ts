@@ -71,7 +71,9 @@ describe('records.ts', () => {
           // The surroundings are as readable as the value: reading into them would show.
           const bytes = Buffer.concat([write(file, value), Buffer.alloc(64, 2)]);
           const end = bytes.length - 64;
-          assert.throws(() => generated(file).read(readCursor(bytes, 0, at % end)), SchemaError);
+          const cut = readCursor(bytes, 0, at % end);
+          assert.throws(() => generated(file).read(cut), SchemaError);
+          assert.ok(cut.pos <= cut.end, `read up to ${cut.pos} of ${cut.end}`);
           bytes[at % end] = byte;
           checkHostile(file, bytes, end);
         }),
@@ -105,6 +107,14 @@ describe('cursors', () => {
 
   it('refuses an array that claims more items than there are bytes, before it makes room for them', () => {
     checkCode('truncated', [0xfe, 0xff, 0xff, 0xff, 0x0f, 2, 2], readIntArray);
+    // 2^40 items: more than any array may have.
+    checkCode('truncated', [0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 2, 2], readIntArray);
+  });
+
+  it('does not take the next item of an array from behind the end', () => {
+    const cut = readCursor(Uint8Array.of(4, 0x80, 0x01, 2, 0), 0, 3);
+    assert.throws(() => readIntArray(cut), { code: 'truncated' });
+    assert.ok(cut.pos <= cut.end);
   });
 
   it('reads an array in several blocks, with and without byte sizes', () => {
