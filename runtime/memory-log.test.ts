@@ -296,6 +296,21 @@ test('what was fetched stays as it was, whatever is appended later', async () =>
   assert.equal(cursor.next(), false);
 });
 
+test('a marker fences the smaller epochs of its producer in the partition itself', () => {
+  const { broker } = openWorld();
+  const log = broker.log({ topic: 'out', partition: 0 });
+  const before = { producerId: 7n, epoch: 2 };
+  log.append(batchOf('out', 0, before, 0, ['a=1']).bytes, before, null);
+  log.appendMarker({ producerId: 7n, epoch: 3 }, 'abort', 0);
+  const late = batchOf('out', 0, before, 1, ['b=2']).bytes;
+  assert.throws(() => log.append(late, before, null), {
+    code: 'producer-fenced',
+    message: /epoch 3 of producer 7/,
+  });
+  const after = { producerId: 7n, epoch: 3 };
+  assert.equal(log.append(batchOf('out', 0, after, 0, ['c=3']).bytes, after, null).baseOffset, 2);
+});
+
 function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
