@@ -30,7 +30,11 @@ export type NewTopic = {
 };
 
 /** Bounds of one partition. `stableEnd` is the last stable offset: below it every transaction is decided. */
-export type LogBounds = { readonly start: number; readonly stableEnd: number; readonly highWatermark: number };
+export type LogBounds = {
+  readonly start: number;
+  readonly stableEnd: number;
+  readonly highWatermark: number;
+};
 
 export type FetchRequest = TopicPartition & { readonly offset: number };
 
@@ -55,7 +59,10 @@ export type TransactionHandle = { readonly transactionalId: string; readonly ide
 /** One encoded record batch (magic 2) for one partition; `baseSequence` as in the batch's own header. */
 export type ProduceBatch = TopicPartition & { readonly bytes: Uint8Array; readonly baseSequence: number };
 
-export type ProduceResult = TopicPartition & { readonly baseOffset: number; readonly logAppendTimeMs: number };
+export type ProduceResult = TopicPartition & {
+  readonly baseOffset: number;
+  readonly logAppendTimeMs: number;
+};
 
 export type GroupMember = { readonly memberId: string; readonly metadata: Uint8Array };
 
@@ -97,15 +104,24 @@ export interface LogPort {
   /**
    * A read_committed fetch over any number of partitions. Resolves as soon as one of them has data, or after
    * `maxWaitMs` with whatever there is (each requested partition is in the answer then, perhaps with no bytes: its
-   * bounds are news too). An offset outside the log is an `offset-out-of-range` error, never a silent reset.
+   * bounds are news too). A partition whose leader is moving is left out of the answer: ask again. An offset outside the
+   * log is an `offset-out-of-range` error, never a silent reset.
    */
-  fetch(requests: readonly FetchRequest[], maxWaitMs: number, maxBytes: number): Promise<readonly FetchedPartition[]>;
+  fetch(
+    requests: readonly FetchRequest[],
+    maxWaitMs: number,
+    maxBytes: number,
+  ): Promise<readonly FetchedPartition[]>;
 
   /** InitProducerId: fences every earlier holder of the id, and finishes (aborts) what it left open. */
   initProducer(transactionalId: string, transactionTimeoutMs: number): Promise<ProducerIdentity>;
   /** AddPartitionsToTxn: opens the transaction on first use; idempotent. */
   addPartitions(txn: TransactionHandle, partitions: readonly TopicPartition[]): Promise<void>;
-  /** Produce, acks=all. Resolves only when every batch was acknowledged; otherwise throws, and some may be in the log. */
+  /**
+   * Produce, acks=all; at most one batch for each partition. Resolves only when every batch was acknowledged; otherwise
+   * throws, and some may be in the log. After a `retry` error the same batches may be sent again with the same sequence
+   * numbers. The bytes may be reused once the promise settles.
+   */
   produce(txn: TransactionHandle | null, batches: readonly ProduceBatch[]): Promise<readonly ProduceResult[]>;
   /** EndTxn. A lost reply is `ambiguous`: the transaction may have either outcome. */
   endTransaction(txn: TransactionHandle, outcome: 'commit' | 'abort'): Promise<void>;
