@@ -1,0 +1,172 @@
+/**
+ * Levels of sound in blocks of 100 ms on the presentation timeline: RMS and sample peak per channel. Sums of squares
+ * are whole numbers and decibels come from a table, so that the same samples give the same levels on every machine.
+ */
+
+export const AUDIO_BLOCK_MS = 100;
+/** Level of digital silence, and of everything below it, in hundredths of dBFS. */
+export const FLOOR_CENTI_DBFS = -12_000;
+
+/** One measured block. Block `index` covers [index * 100 ms, (index + 1) * 100 ms) of the stream's timeline. */
+export type AudioBlock = {
+  readonly index: number;
+  /** Per channel, hundredths of dBFS; a full-scale sine has -301, a full-scale square 0. */
+  readonly rmsCentiDbfs: readonly number[];
+  /** Per channel, hundredths of dBFS. */
+  readonly peakCentiDbfs: readonly number[];
+};
+
+/** What must be remembered from one piece of sound to the next. */
+export type AudioState = {
+  readonly sampleRateHz: number;
+  readonly channels: number;
+  block: number;
+  /** Samples per channel measured into the present block. */
+  sampleCount: number;
+  readonly squareSums: Float64Array;
+  readonly peaks: Int32Array;
+};
+
+export function createAudioState(sampleRateHz: number, channels: number): AudioState {
+  if (!(sampleRateHz > 0) || !(channels > 0)) {
+    throw new RangeError(`no sound has ${channels} channels at ${sampleRateHz} Hz`);
+  }
+  return {
+    sampleRateHz,
+    channels,
+    block: 0,
+    sampleCount: 0,
+    squareSums: new Float64Array(channels),
+    peaks: new Int32Array(channels),
+  };
+}
+
+/**
+ * Measures interleaved 16-bit samples that begin at `startSample` on the stream's timeline (samples per channel since
+ * 0 ms), and gives out the blocks that they complete. A block with less than half of its samples is left out: where
+ * sound is missing there is no level.
+ */
+export function analyseSamples(state: AudioState, samples: Int16Array, startSample: number): AudioBlock[] {
+  const blocks: AudioBlock[] = [];
+  const count = Math.floor(samples.length / state.channels);
+  let done = 0;
+  while (done < count) {
+    const block = blockOf(state, startSample + done);
+    if (block !== state.block) {
+      pushMeasured(state, blocks);
+      state.block = block;
+    }
+    const take = Math.min(count - done, firstSampleOf(state, block + 1) - (startSample + done));
+    addSamples(state, samples.subarray(done * state.channels, (done + take) * state.channels));
+    done += take;
+    if (startSample + done === firstSampleOf(state, block + 1)) {
+      pushMeasured(state, blocks);
+      state.block = block + 1;
+    }
+  }
+  return blocks;
+}
+
+/** Gives out the block under way, at the end of the sound or before a gap, when at least half of it is there. */
+export function finishSamples(state: AudioState): AudioBlock[] {
+  const blocks: AudioBlock[] = [];
+  pushMeasured(state, blocks);
+  return blocks;
+}
+
+/**
+ * Ten times the decimal logarithm of a power ratio, in hundredths, rounded to nearest: 1 is 0, 0.5 is
+ * -301. {@link FLOOR_CENTI_DBFS} for 1e-12 and below. Divisions, multiplications and a table only.
+ */
+export function powerCentiDb(ratio: number): number {
+  if (!(ratio > POWER_FLOOR)) return FLOOR_CENTI_DBFS;
+  let mantissa = ratio * HALF_STEP;
+  let centiDb = 0;
+  while (mantissa < 1) {
+    mantissa *= 10;
+    centiDb -= 1000;
+  }
+  while (mantissa >= 10) {
+    mantissa /= 10;
+    centiDb += 1000;
+  }
+  return centiDb + stepsBelow(mantissa);
+}
+
+const POWER_FLOOR = 1e-12;
+const FULL_SCALE = 32_768;
+
+function blockOf(state: AudioState, sample: number): number {
+  return Math.floor((sample * 1000) / (state.sampleRateHz * AUDIO_BLOCK_MS));
+}
+
+function firstSampleOf(state: AudioState, block: number): number {
+  return Math.ceil((block * AUDIO_BLOCK_MS * state.sampleRateHz) / 1000);
+}
+
+function addSamples(state: AudioState, samples: Int16Array): void {
+  const { channels, squareSums, peaks } = state;
+  for (let channel = 0; channel < channels; channel++) {
+    let squareSum = 0;
+    let peak = peaks[channel]!;
+    for (let at = channel; at < samples.length; at += channels) {
+      const value = samples[at]!;
+      squareSum += value * value;
+      const size = value < 0 ? -value : value;
+      if (size > peak) peak = size;
+    }
+    squareSums[channel]! += squareSum;
+    peaks[channel] = peak;
+  }
+  state.sampleCount += samples.length / channels;
+}
+
+/** Measures and empties the block under way. */
+function pushMeasured(state: AudioState, blocks: AudioBlock[]): void {
+  const { block, sampleCount, squareSums, peaks } = state;
+  const nominal = firstSampleOf(state, block + 1) - firstSampleOf(state, block);
+  if (2 * sampleCount >= nominal) {
+    const fullScalePower = sampleCount * FULL_SCALE * FULL_SCALE;
+    blocks.push({
+      index: block,
+      rmsCentiDbfs: Array.from(squareSums, (sum) => powerCentiDb(sum / fullScalePower)),
+      peakCentiDbfs: Array.from(peaks, (peak) => powerCentiDb((peak * peak) / (FULL_SCALE * FULL_SCALE))),
+    });
+  }
+  state.sampleCount = 0;
+  squareSums.fill(0);
+  peaks.fill(0);
+}
+
+/** 10^(1/1000) times 2^160, rounded down: one hundredth of a decibel as a ratio of powers. */
+const STEP = 0x10097137a277153da98fae1a098288a4892b7ab72n;
+const STEP_BITS = 160n;
+/** 10^(1/2000): rounding down after it is rounding to nearest. */
+const HALF_STEP = 1.001151955538169;
+/** A double holds 53 bits, and the table reaches almost 10. */
+const TABLE_BITS = 49n;
+const STEPS_PER_DECADE = 1000;
+/** 10^(k/1000) for k = 0..999, each the double nearest below. */
+const DECADE = decadeTable();
+
+function decadeTable(): Float64Array {
+  const table = new Float64Array(STEPS_PER_DECADE);
+  let value = 1n << STEP_BITS;
+  for (let step = 0; step < STEPS_PER_DECADE; step++) {
+    table[step] = Number(value >> (STEP_BITS - TABLE_BITS)) / 2 ** Number(TABLE_BITS);
+    value = (value * STEP) >> STEP_BITS;
+  }
+  return table;
+}
+
+/** The greatest k with 10^(k/1000) at most `mantissa`, which is in [1, 10). */
+function stepsBelow(mantissa: number): number {
+  let low = 0;
+  let high = STEPS_PER_DECADE - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (DECADE[middle]! <= mantissa) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}

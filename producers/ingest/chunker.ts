@@ -1,0 +1,234 @@
+/**
+ * Gathers what was measured into records: one per second of the stream's timeline, or less at the end, before an
+ * event, and where sound is missing (the blocks of a record follow each other without gaps).
+ */
+import type { FrameFeatures } from '../../schemas/records.ts';
+import { AUDIO_BLOCK_MS, type AudioBlock } from './audio-analysis.ts';
+import type { PictureFeatures } from './frame-analysis.ts';
+
+export const CHUNK_MS = 1000;
+/**
+ * A record waits for the slower track no longer than this, in presentation time; a track further behind is taken for
+ * absent. The decoder interleaves within the same limit, so for given bytes the outcome is always the same.
+ */
+export const TRACK_SKEW_MS_MAX = 2000;
+
+export type ChunkEvent = 'signal-lost' | 'signal-restored' | 'probe-lost' | 'end';
+
+/** What all records of one probe have in common. */
+export type ChunkIdentity = Pick<
+  FrameFeatures,
+  'programmeId' | 'renditionId' | 'vantage' | 'probeId' | 'probeEpochMs' | 'decoder'
+>;
+
+/** What the decoder found in the input. */
+export type InputTracks = {
+  readonly hasVideo: boolean;
+  readonly hasAudio: boolean;
+  readonly frameIntervalUs: number;
+  /** Whether it delivers them, too: a record does not wait for a track that was given up. */
+  readonly deliversVideo: boolean;
+  readonly deliversAudio: boolean;
+};
+
+export const NO_TRACKS: InputTracks = {
+  hasVideo: false,
+  hasAudio: false,
+  frameIntervalUs: 0,
+  deliversVideo: false,
+  deliversAudio: false,
+};
+
+type TimedPicture = {
+  readonly ptsMs: number;
+  readonly features: PictureFeatures;
+  readonly decodedAtMs: number;
+};
+type TimedBlock = AudioBlock & { readonly decodedAtMs: number };
+
+/** Feed it in presentation order within each track; every call gives out the records that it completed. */
+export class Chunker {
+  readonly #identity: ChunkIdentity;
+  #tracks: InputTracks = NO_TRACKS;
+  #seq = 0;
+  #baseMs = 0;
+  #videoEndMs = 0;
+  #audioEndMs = 0;
+  #lastDecodedAtMs: number;
+  #decodeErrors = 0;
+  #pictures: TimedPicture[] = [];
+  #blocks: TimedBlock[] = [];
+
+  constructor(identity: ChunkIdentity) {
+    this.#identity = identity;
+    this.#lastDecodedAtMs = identity.probeEpochMs;
+  }
+
+  /** End of what was measured so far, in ms of the stream's timeline. */
+  get endMs(): number {
+    return Math.max(this.#videoEndMs, this.#audioEndMs);
+  }
+
+  /** What the input holds from here on. */
+  setTracks(tracks: InputTracks): void {
+    this.#tracks = tracks;
+  }
+
+  addPicture(ptsMs: number, features: PictureFeatures, decodedAtMs: number): FrameFeatures[] {
+    this.#pictures.push({ ptsMs, features, decodedAtMs });
+    // Its time is known, how long it lasts is not: it has passed its own beginning only.
+    this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);
+    return this.#takeComplete();
+  }
+
+  addAudioBlocks(blocks: readonly AudioBlock[], decodedAtMs: number): FrameFeatures[] {
+    for (const block of blocks) {
+      this.#blocks.push({ ...block, decodedAtMs });
+      this.#audioEndMs = Math.max(this.#audioEndMs, (block.index + 1) * AUDIO_BLOCK_MS);
+    }
+    return this.#takeComplete();
+  }
+
+  addDecodeErrors(count: number): void {
+    this.#decodeErrors += count;
+  }
+
+  /**
+   * Closes the record under way, if there is one, and adds one that says what happened. `endMs` is where the
+   * measured part ends on the timeline, if that is later than what was fed (the last picture lasts a while).
+   */
+  addEvent(event: ChunkEvent, eventReason: string, endMs: number, decodedAtMs: number): FrameFeatures[] {
+    const records = this.flush(endMs);
+    records.push({ ...this.#record(this.#baseMs, 0, [], []), event, eventReason, decodedAtMs });
+    return records;
+  }
+
+  /** Closes the record under way up to `endMs`, or the end of what was fed. */
+  flush(endMs: number): FrameFeatures[] {
+    const untilMs = Math.max(Math.round(endMs), this.endMs, this.#baseMs);
+    const records: FrameFeatures[] = [];
+    while (this.#baseMs < untilMs && this.#hasData()) {
+      this.#takeUpTo(Math.min(nextBoundaryMs(this.#baseMs), untilMs), records);
+    }
+    // A picture at the very end of the span has nothing after it to close it.
+    if (this.#hasData()) this.#takeUpTo(this.#baseMs + 1, records);
+    this.#baseMs = Math.max(this.#baseMs, untilMs);
+    return records;
+  }
+
+  #hasData(): boolean {
+    return this.#pictures.length > 0 || this.#blocks.length > 0;
+  }
+
+  #takeComplete(): FrameFeatures[] {
+    const records: FrameFeatures[] = [];
+    const horizonMs = this.#horizonMs();
+    while (nextBoundaryMs(this.#baseMs) <= horizonMs) this.#takeUpTo(nextBoundaryMs(this.#baseMs), records);
+    return records;
+  }
+
+  /** Up to where every track has said everything. */
+  #horizonMs(): number {
+    const { deliversVideo, deliversAudio } = this.#tracks;
+    if (!(deliversVideo && deliversAudio)) return this.endMs;
+    return Math.max(Math.min(this.#videoEndMs, this.#audioEndMs), this.endMs - TRACK_SKEW_MS_MAX);
+  }
+
+  /** Writes what lies before `untilMs` and moves on; a second without anything leaves no record. */
+  #takeUpTo(untilMs: number, records: FrameFeatures[]): void {
+    const pictureCount = countBefore(this.#pictures, (picture) => picture.ptsMs < untilMs);
+    const blockCount = countBefore(this.#blocks, (block) => block.index * AUDIO_BLOCK_MS < untilMs);
+    const pictures = this.#pictures.splice(0, pictureCount);
+    const runs = contiguousRuns(this.#blocks.splice(0, blockCount));
+    let fromMs = this.#baseMs;
+    for (const [i, run] of runs.entries()) {
+      const following = runs[i + 1]?.[0];
+      const toMs = following === undefined ? untilMs : following.index * AUDIO_BLOCK_MS;
+      const inside = pictures.splice(
+        0,
+        countBefore(pictures, (picture) => picture.ptsMs < toMs),
+      );
+      records.push(this.#record(fromMs, toMs - fromMs, inside, run));
+      fromMs = toMs;
+    }
+    if (pictures.length > 0) records.push(this.#record(fromMs, untilMs - fromMs, pictures, []));
+    this.#baseMs = untilMs;
+  }
+
+  #record(
+    basePtsMs: number,
+    durationMs: number,
+    pictures: readonly TimedPicture[],
+    blocks: readonly TimedBlock[],
+  ): FrameFeatures {
+    const first = blocks[0];
+    for (const item of [pictures.at(-1), blocks.at(-1)]) {
+      if (item !== undefined) this.#lastDecodedAtMs = Math.max(this.#lastDecodedAtMs, item.decodedAtMs);
+    }
+    const decodeErrors = this.#decodeErrors;
+    this.#decodeErrors = 0;
+    return {
+      ...this.#identity,
+      seq: this.#seq++,
+      event: 'features',
+      eventReason: '',
+      basePtsMs,
+      durationMs,
+      programTimeMs: null,
+      programTimeSource: 'none',
+      uncertaintyMs: 0,
+      decodedAtMs: this.#lastDecodedAtMs,
+      depth: 'full',
+      hasVideo: this.#tracks.hasVideo,
+      hasAudio: this.#tracks.hasAudio,
+      frameIntervalUs: this.#tracks.frameIntervalUs,
+      framePtsMs: pictures.map((picture) => picture.ptsMs - basePtsMs),
+      ...pictureColumns(pictures),
+      audioStartMs: first === undefined ? 0 : first.index * AUDIO_BLOCK_MS - basePtsMs,
+      audioBlockMs: AUDIO_BLOCK_MS,
+      audioChannels: first === undefined ? 0 : first.rmsCentiDbfs.length,
+      audioRmsCentiDbfs: blocks.flatMap((block) => block.rmsCentiDbfs),
+      audioPeakCentiDbfs: blocks.flatMap((block) => block.peakCentiDbfs),
+      decodeErrors,
+    };
+  }
+}
+
+function pictureColumns(pictures: readonly TimedPicture[]) {
+  const column = (pick: (features: PictureFeatures) => number) => pictures.map((p) => pick(p.features));
+  return {
+    lumaMeanCenti: column((features) => features.lumaMeanCenti),
+    lumaSpreadCenti: column((features) => features.lumaSpreadCenti),
+    chromaSpreadCenti: column((features) => features.chromaSpreadCenti),
+    darkPermille: column((features) => features.darkPermille),
+    diffMeanCenti: column((features) => features.diffMeanCenti),
+    anchorMeanCenti: column((features) => features.anchorMeanCenti),
+    anchorPeakCenti: column((features) => features.anchorPeakCenti),
+    anchorAgeMs: column((features) => features.anchorAgeMs),
+  };
+}
+
+function nextBoundaryMs(baseMs: number): number {
+  return (Math.floor(baseMs / CHUNK_MS) + 1) * CHUNK_MS;
+}
+
+function countBefore<T>(items: readonly T[], isBefore: (item: T) => boolean): number {
+  const index = items.findIndex((item) => !isBefore(item));
+  return index === -1 ? items.length : index;
+}
+
+/** Splits where a block does not follow the one before, or has other channels. */
+function contiguousRuns(blocks: readonly TimedBlock[]): TimedBlock[][] {
+  const runs: TimedBlock[][] = [];
+  for (const block of blocks) {
+    const run = runs.at(-1);
+    const last = run?.at(-1);
+    const follows =
+      last !== undefined &&
+      block.index === last.index + 1 &&
+      block.rmsCentiDbfs.length === last.rmsCentiDbfs.length;
+    if (run !== undefined && follows) run.push(block);
+    else runs.push([block]);
+  }
+  return runs;
+}

@@ -1,0 +1,216 @@
+/** One ffmpeg process: its output as packets, its messages bounded and counted, its end. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { decoderArguments, decoderEnvironment, type TrackChoice } from './ffmpeg-command.ts';
+import { IngestError } from './stream-spec.ts';
+
+export type DecoderExit = {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Why the program could not be started at all. */
+  readonly startError: string | null;
+};
+
+export type Decoder = {
+  readonly pid: number | undefined;
+  /** NUT, see `nut-reader.ts`. Not read means that the decoder waits. */
+  readonly output: Readable;
+  readonly messages: DecoderMessages;
+  readonly exited: Promise<DecoderExit>;
+  /** Ends the process, whatever it is doing, and waits until it is gone. */
+  stop(): Promise<void>;
+};
+
+export function startDecoder(ffmpegPath: string, input: string, choice: TrackChoice): Decoder {
+  const child = spawn(ffmpegPath, decoderArguments(input, choice), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: decoderEnvironment(),
+  });
+  const messages = new DecoderMessages();
+  child.stderr.setEncoding('latin1');
+  child.stderr.on('data', (text: string) => messages.push(text));
+  child.stderr.on('close', () => messages.end());
+  const exited = exitOf(child);
+  return {
+    pid: child.pid,
+    output: child.stdout,
+    messages,
+    exited,
+    async stop() {
+      // It may be blocked on its full pipe, and there is nothing that it would have to finish.
+      child.kill('SIGKILL');
+      child.stdout.destroy();
+      await exited;
+    },
+  };
+}
+
+/**
+ * Build of ffmpeg behind a path, for example `5.1.9-0+deb12u1`. Throws {@link IngestError} when it does not run or is
+ * older than 5.1, which the decoder's options need.
+ */
+export async function ffmpegBuild(ffmpegPath: string): Promise<string> {
+  const child = spawn(ffmpegPath, ['-version'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: decoderEnvironment(),
+  });
+  let text = '';
+  child.stdout.setEncoding('latin1');
+  child.stdout.on('data', (part: string) => {
+    if (text.length < 10_000) text += part;
+  });
+  const exit = await exitOf(child);
+  const advice =
+    'install ffmpeg 5.1 or newer (Debian: apt-get install ffmpeg), or name its path in FFMPEG_BIN';
+  if (exit.startError !== null)
+    throw new IngestError(`${ffmpegPath} does not run (${exit.startError}): ${advice}`);
+  const build = /^ffmpeg version (\S+)/.exec(text)?.[1];
+  if (build === undefined) throw new IngestError(`${ffmpegPath} is not ffmpeg: ${advice}`);
+  const [major, minor] = build
+    .replace(/^[^0-9]*/, '')
+    .split('.')
+    .map((part) => Number.parseInt(part, 10));
+  // Builds between releases are named after a commit or a date; those in use are newer.
+  const tooOld = /^n?\d{1,2}\./.test(build) && (major! < 5 || (major === 5 && minor! < 1));
+  if (tooOld) throw new IngestError(`${ffmpegPath} is ffmpeg ${build}: ${advice}`);
+  return build;
+}
+
+const LINE_CHARS_MAX = 1000;
+const LINES_KEPT = 30;
+const MARK = /^\[Parsed_metadata_\d+ @ [^\]]*\] \[info\] frame:/;
+const MARK_VALUE = /^\[Parsed_metadata_\d+ @ [^\]]*\] \[info\] n=1/;
+
+/** What ffmpeg says while it decodes: kept within bounds, errors counted and placed between pictures. */
+export class DecoderMessages {
+  #partial = '';
+  #recent: string[] = [];
+  #declared = { video: false, audio: false };
+  #inInput = false;
+  #errorCount = 0;
+  #inputFailures = 0;
+  #errorsTaken = 0;
+  #marked = 0;
+  /** Errors that came before picture n, for each n that was announced and not asked for yet. */
+  #errorsAtMark = new Map<number, number>();
+  #ended = false;
+  #wake: (() => void) | null = null;
+
+  /** Warnings and errors, the last ones, oldest first. */
+  get recent(): readonly string[] {
+    return this.#recent;
+  }
+
+  /** How often a playlist or a segment could not be had. */
+  get inputFailures(): number {
+    return this.#inputFailures;
+  }
+
+  /** Tracks that the input says it has, whether or not they deliver. */
+  get declared(): { readonly video: boolean; readonly audio: boolean } {
+    return this.#declared;
+  }
+
+  /** The line that says best why the decoder failed; '' when it said nothing. */
+  get verdict(): string {
+    const named = this.#recent.findLast(
+      (line) => /\[(error|fatal)\]/.test(line) && !/^\[[^\]]+ @ /.test(line),
+    );
+    const line = named ?? this.#recent.findLast((text) => /\[(error|fatal)\]/.test(text)) ?? '';
+    return line.replace(/^(\[[^\]]*\] )*/, '').trim();
+  }
+
+  push(text: string): void {
+    const lines = (this.#partial + text).split('\n');
+    this.#partial = lines.pop()!.slice(0, LINE_CHARS_MAX);
+    for (const line of lines) this.#take(line.slice(0, LINE_CHARS_MAX));
+    this.#notify();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#notify();
+  }
+
+  /** Errors that were told since they were taken last. */
+  takeErrors(): number {
+    return this.#takeUpTo(this.#errorCount);
+  }
+
+  /**
+   * Waits until the messages have come as far as picture number `picture` (from 0). The decoder announces each picture
+   * among its messages before it writes it, so the place of an error does not depend on which pipe is read first.
+   * Never rejects, and ends when the messages end.
+   */
+  async waitForMark(picture: number): Promise<void> {
+    while (!this.hasMark(picture)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  hasMark(picture: number): boolean {
+    return this.#marked > picture || this.#ended;
+  }
+
+  /** Errors that were told before picture number `picture` left the decoder, since they were taken last. */
+  takeErrorsBefore(picture: number): number {
+    const errors = this.#errorsAtMark.get(picture) ?? this.#errorsTaken;
+    this.#errorsAtMark.delete(picture);
+    return this.#takeUpTo(errors);
+  }
+
+  #takeUpTo(errors: number): number {
+    const fresh = Math.max(0, errors - this.#errorsTaken);
+    this.#errorsTaken += fresh;
+    return fresh;
+  }
+
+  #take(line: string): void {
+    if (MARK.test(line)) {
+      // Counted here: the decoder's own number starts again when the size of the pictures changes.
+      if (this.#errorCount > this.#errorsTaken) this.#errorsAtMark.set(this.#marked, this.#errorCount);
+      this.#marked++;
+      return;
+    }
+    if (MARK_VALUE.test(line)) return;
+    if (/^\[info\] (Input|Output) #/.test(line)) this.#inInput = line.startsWith('[info] Input');
+    if (this.#inInput && /^\[info\]\s+Stream #0:\d+.*: (Video|Audio): /.test(line)) {
+      const isPicture = / \(attached pic\)| \(still image\)/.test(line);
+      if (line.includes(': Video: ')) this.#declared.video ||= !isPicture;
+      else this.#declared.audio = true;
+    }
+    if (INPUT_FAILURE.test(line)) this.#inputFailures++;
+    else if (CONCEALMENT.test(line) || (/\[(error|fatal|panic)\]/.test(line) && !NO_DECODER.test(line))) {
+      this.#errorCount++;
+    }
+    if (/\[(warning|error|fatal|panic)\]/.test(line)) {
+      this.#recent.push(line);
+      if (this.#recent.length > LINES_KEPT) this.#recent.shift();
+    }
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+}
+
+/** What ffmpeg says when a playlist or a segment cannot be had. */
+const INPUT_FAILURE =
+  /Failed to (reload playlist|open segment|open an initialization)|keepalive request failed|HTTP error|Server returned|Connection (refused|reset|timed out)|Input\/output error|Unable to open resource|Stream ends prematurely/;
+/** Complaints of parts that do not decode. */
+const NO_DECODER = /^\[(hls|https?|tcp|tls|nut|graph_|Parsed_)[^\]]*\]/;
+const CONCEALMENT = /concealing \d+ DC/;
+
+async function exitOf(child: ChildProcess): Promise<DecoderExit> {
+  try {
+    const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+    return { code, signal, startError: null };
+  } catch (error) {
+    return { code: null, signal: null, startError: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,86 @@
+/** The decoder's command line: what it may open, and how it has to decode so that the same bytes give the same features. */
+
+import { TRACK_SKEW_MS_MAX } from './chunker.ts';
+import { PICTURE_HEIGHT_PX, PICTURE_WIDTH_PX } from './frame-analysis.ts';
+import { filePathOf, inputKindOf } from './stream-spec.ts';
+
+/** Which tracks to decode: both where present, or one alone when the other never delivers. */
+export type TrackChoice = 'both' | 'video' | 'audio';
+
+/** Time base that pictures are timed in, the finest of the usual containers. */
+const PICTURE_TICKS_PER_S = 90_000;
+/**
+ * Added to every timestamp of the decoder's output, the same for both tracks, because NUT holds no negative ones. It
+ * falls out again: the timeline counts from the first timestamp.
+ */
+const OUTPUT_OFFSET_S = 100;
+
+/**
+ * Arguments for one decoder.
+ *
+ * - `-threads 1` and `bitexact`: no result depends on the machine.
+ * - `-fps_mode passthrough`: missing pictures stay missing instead of turning into repeated ones.
+ * - No `-copyts`: ffmpeg takes backward steps of the input's clock out, which NUT could not hold. Forward steps and
+ *   gaps stay as they are (`dts_delta_threshold`): ffmpeg would take a pause of one track for a step of both.
+ * - `area` scaling averages all pixels under one small one, so coding noise cancels out and a logo keeps its share.
+ */
+export function decoderArguments(input: string, choice: TrackChoice): string[] {
+  const maps = choice === 'both' ? ['0:V:0?', '0:a:0?'] : choice === 'video' ? ['0:V:0'] : ['0:a:0'];
+  return [
+    ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'repeat+level+info'],
+    ...['-filter_threads', '1', '-dts_delta_threshold', '36000'],
+    // A damaged file is looked at to its end.
+    ...['-max_error_rate', '1'],
+    ...['-threads', '1', '-flags', '+bitexact', '-noautorotate'],
+    ...inputArguments(input),
+    ...maps.flatMap((map) => ['-map', map]),
+    ...(choice === 'audio' ? [] : pictureArguments()),
+    ...(choice === 'video' ? [] : ['-c:a', 'pcm_s16le']),
+    ...['-max_interleave_delta', String(TRACK_SKEW_MS_MAX * 1000)],
+    ...[
+      '-max_muxing_queue_size',
+      String(START_PACKETS_MAX[inputKindOf(input)]),
+      '-muxing_queue_data_threshold',
+      '1',
+    ],
+    ...['-output_ts_offset', String(OUTPUT_OFFSET_S), '-flush_packets', '1', '-f', 'nut', 'pipe:1'],
+  ];
+}
+
+/** Environment of the decoder: nothing of ours, above all no proxy and no credentials. */
+export function decoderEnvironment(): Record<string, string> {
+  const path = process.env.PATH;
+  return { LC_ALL: 'C', AV_LOG_FORCE_NOCOLOR: '1', ...(path === undefined ? {} : { PATH: path }) };
+}
+
+/**
+ * Packets that the decoder holds of one track while another that the input declares has not delivered anything: about
+ * 80 s of pictures in a file, 10 s live. Past it the decoder gives up, and is started again for the track that is there.
+ */
+const START_PACKETS_MAX = { file: 2000, hls: 256 };
+
+/** Containers that hold media and nothing that points elsewhere (no playlist, no concat script, no image sequence). */
+const FILE_FORMATS =
+  'mov,matroska,webm,mpegts,mpeg,mpegvideo,m4v,h264,hevc,avi,flv,asf,mxf,gxf,nut,ogg,wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,amr,dv,ivf,obu,rm,wtv,yuv4mpegpipe';
+const HLS_FORMATS = 'hls,mpegts,mov,aac,mp3,ac3,eac3,webvtt';
+
+function inputArguments(input: string): string[] {
+  if (inputKindOf(input) === 'file') {
+    const allowed = ['-protocol_whitelist', 'file', '-format_whitelist', FILE_FORMATS];
+    return [...allowed, '-i', `file:${filePathOf(input)}`];
+  }
+  const allowed = ['-protocol_whitelist', 'http,https,tcp,tls', '-format_whitelist', HLS_FORMATS];
+  // A probe that loses its playlist reconnects by itself, so ffmpeg need not try for long.
+  const limits = ['-rw_timeout', '5000000', '-max_reload', '3', '-f', 'hls'];
+  return [...allowed, ...limits, '-i', input];
+}
+
+function pictureArguments(): string[] {
+  const scale = `scale=${PICTURE_WIDTH_PX}:${PICTURE_HEIGHT_PX}:flags=area+bitexact+accurate_rnd:out_range=tv`;
+  const marks = 'metadata=mode=add:key=n:value=1,metadata=mode=print';
+  return [
+    ...['-vf', `${scale},format=yuv420p,${marks}`],
+    ...['-c:v', 'rawvideo', '-fps_mode:v', 'passthrough'],
+    ...['-enc_time_base:v', `1:${PICTURE_TICKS_PER_S}`],
+  ];
+}
