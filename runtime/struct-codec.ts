@@ -23,24 +23,31 @@ export type FieldType =
   | { readonly kind: 'one-of'; readonly values: readonly string[] };
 export type Fields = { readonly [name: string]: FieldType };
 
-type ScalarOf<T> = T extends 'int' | 'long' ? number : T extends 'bool' ? boolean : string;
+type ScalarTypes = {
+  int: number;
+  long: number;
+  bool: boolean;
+  string: string;
+  'int?': number | null;
+  'long?': number | null;
+  'bool?': boolean | null;
+  'string?': string | null;
+};
 
 /** TypeScript type of a field. */
-export type TypeOf<F> = F extends ScalarType
-  ? ScalarOf<F>
-  : F extends `${infer S extends ScalarType}?`
-    ? ScalarOf<S> | null
-    : F extends { kind: 'struct'; fields: infer S }
-      ? StateOf<S>
-      : F extends { kind: 'list'; of: infer E }
-        ? TypeOf<E>[]
-        : F extends { kind: 'map'; of: infer E }
-          ? Map<string, TypeOf<E>>
-          : F extends { kind: 'nullable'; of: infer E }
-            ? TypeOf<E> | null
-            : F extends { kind: 'one-of'; values: readonly (infer V)[] }
-              ? V
-              : never;
+export type TypeOf<F> = F extends keyof ScalarTypes
+  ? ScalarTypes[F]
+  : F extends { kind: 'struct'; fields: infer S }
+    ? StateOf<S>
+    : F extends { kind: 'list'; of: infer E }
+      ? TypeOf<E>[]
+      : F extends { kind: 'map'; of: infer E }
+        ? Map<string, TypeOf<E>>
+        : F extends { kind: 'nullable'; of: infer E }
+          ? TypeOf<E> | null
+          : F extends { kind: 'one-of'; values: readonly (infer V)[] }
+            ? V
+            : never;
 
 /** TypeScript type of a state with these fields. */
 export type StateOf<F> = { -readonly [K in keyof F]: TypeOf<F[K]> };

@@ -1,0 +1,236 @@
+/**
+ * The first reducer of stream detection: lets every chunk of a stream through once and in order of (probe epoch, seq),
+ * and tells the detectors when the row breaks: by what the probe says, or because it says nothing until a deadline.
+ *
+ * A chunk that comes after a later one is dropped: detectors have gone on, and log order is what they went by.
+ */
+import { oneOf, type StateOf, structCodec } from '../../runtime/struct-codec.ts';
+import { type Effect, NOTHING, type Origin, type Reducer } from '../../runtime/topology.ts';
+import type { FrameFeatures } from '../../schemas/records.ts';
+import { settingsFor } from './settings.ts';
+import type { Interruption, StreamScope, StreamStep } from './stream-step.ts';
+
+/** Settings under the type `signal-lost`. Durations in milliseconds of log time. */
+export const SIGNAL_DEFAULTS = {
+  /**
+   * A probe that says nothing for this long is taken for dead: a chunk covers up to a second, so nothing came in for at
+   * least 5 s (definitions: signal-lost).
+   */
+  silentAfterMs: 6_000,
+  /** A stream without a word for this long is given up: its defects close and its state goes. */
+  retireAfterMs: 24 * 60 * 60 * 1_000,
+  /** Signal that comes back for less than this does not end the defect, ms of presentation time. */
+  joinMs: 5_000,
+};
+
+const FIELDS = {
+  known: 'bool',
+  programmeId: 'string',
+  renditionId: 'string',
+  vantage: 'string',
+  probeId: 'string',
+  probeEpochMs: 'long',
+  seq: 'int',
+  coveredToMs: 'long',
+  phase: oneOf('watching', 'lost', 'ended'),
+  lastFeaturesAtMs: 'long',
+  lastTopic: 'string',
+  lastPartition: 'int',
+  lastOffset: 'long',
+} as const;
+
+type State = StateOf<typeof FIELDS>;
+
+export const chunkOrder: Reducer<State, FrameFeatures, StreamStep> = {
+  name: 'chunk-order',
+  state: structCodec({ version: 1, fields: FIELDS }),
+  init: () => ({
+    known: false,
+    programmeId: '',
+    renditionId: '',
+    vantage: '',
+    probeId: '',
+    probeEpochMs: 0,
+    seq: 0,
+    coveredToMs: 0,
+    phase: 'watching',
+    lastFeaturesAtMs: 0,
+    lastTopic: '',
+    lastPartition: 0,
+    lastOffset: 0,
+  }),
+  step(state, input, { config }) {
+    const settings = settingsFor(
+      config,
+      'signal-lost',
+      SIGNAL_DEFAULTS,
+      state.known ? state : scopeIn(input),
+    );
+    if (input.kind === 'timer') return onDeadline(state, input.name);
+    const chunk = input.value;
+    const fault = faultOf(chunk);
+    if (fault !== null)
+      return [...forgetUnknown(state), { kind: 'dead-letter', code: 'bad-chunk', reason: fault }];
+    const repeated = repeatOf(state, chunk);
+    if (repeated !== null) return [{ kind: 'drop', reason: repeated }];
+    const effects = [...onOrder(state, chunk, input.origin), ...onEvent(state, chunk, input.timeMs)];
+    const timers = deadlines(state, input.timeMs, settings);
+    return [...effects, ...timers];
+  },
+};
+
+/** What is wrong with a chunk, in words; null when nothing is. */
+function faultOf(chunk: FrameFeatures): string | null {
+  const pictures = chunk.framePtsMs.length;
+  for (const name of PICTURE_COLUMNS) {
+    if (chunk[name].length !== pictures)
+      return `${name} has ${chunk[name].length} entries for ${pictures} pictures`;
+  }
+  for (let i = 1; i < pictures; i++) {
+    if (chunk.framePtsMs[i]! <= chunk.framePtsMs[i - 1]!) return `framePtsMs does not rise at picture ${i}`;
+  }
+  if (chunk.seq < 0 || chunk.durationMs < 0) return 'seq and durationMs may not be negative';
+  if (chunk.audioChannels < 0 || chunk.audioBlockMs <= 0)
+    return 'audioChannels or audioBlockMs makes no sense';
+  const levels = chunk.audioRmsCentiDbfs.length;
+  if (chunk.audioPeakCentiDbfs.length !== levels) return 'audio columns have different lengths';
+  const whole = chunk.audioChannels === 0 ? levels === 0 : levels % chunk.audioChannels === 0;
+  return whole ? null : `${levels} audio levels do not fit ${chunk.audioChannels} channels`;
+}
+
+const PICTURE_COLUMNS = [
+  'lumaMeanCenti',
+  'lumaSpreadCenti',
+  'chromaSpreadCenti',
+  'darkPermille',
+  'diffMeanCenti',
+  'anchorMeanCenti',
+  'anchorPeakCenti',
+  'anchorAgeMs',
+] as const;
+
+function repeatOf(state: State, chunk: FrameFeatures): string | null {
+  if (!state.known || chunk.probeEpochMs > state.probeEpochMs) return null;
+  if (chunk.probeEpochMs < state.probeEpochMs) return 'chunk-of-earlier-probe-run';
+  if (chunk.seq > state.seq) return null;
+  return chunk.seq === state.seq ? 'chunk-repeated' : 'chunk-repeated-or-late';
+}
+
+/** Takes the chunk's place in the row; says that the row begins anew where the probe does. */
+function onOrder(state: State, chunk: FrameFeatures, origin: Origin): Effect<StreamStep>[] {
+  const effects: Effect<StreamStep>[] = [];
+  if (state.known && chunk.probeEpochMs > state.probeEpochMs) {
+    effects.push(interrupt(state, 'new-probe-run', `probe ${chunk.probeId} began anew`, 0));
+  }
+  if (!state.known || chunk.probeEpochMs > state.probeEpochMs) {
+    state.known = true;
+    state.programmeId = chunk.programmeId;
+    state.renditionId = chunk.renditionId;
+    state.vantage = chunk.vantage;
+    state.probeEpochMs = chunk.probeEpochMs;
+    // The first chunk that is seen of a run may be any: what came before it is not missed.
+    state.seq = chunk.seq - 1;
+    state.coveredToMs = chunk.basePtsMs;
+  }
+  state.probeId = chunk.probeId;
+  state.lastTopic = origin.topic;
+  state.lastPartition = origin.partition;
+  state.lastOffset = origin.offset;
+  return effects;
+}
+
+function onEvent(state: State, chunk: FrameFeatures, timeMs: number): readonly Effect<StreamStep>[] {
+  const jumped = chunk.seq !== state.seq + 1;
+  state.seq = chunk.seq;
+  const sentence = chunk.eventReason;
+  switch (chunk.event) {
+    case 'features': {
+      state.phase = 'watching';
+      state.coveredToMs = Math.max(state.coveredToMs, chunk.basePtsMs + chunk.durationMs);
+      const value: StreamStep = {
+        ...baseOf(state, chunk.decodedAtMs),
+        kind: 'features',
+        chunk,
+        jumped,
+      };
+      const effect: Effect<StreamStep> = { kind: 'forward', value };
+      state.lastFeaturesAtMs = timeMs;
+      return [effect];
+    }
+    case 'signal-lost':
+      state.phase = 'lost';
+      return [interrupt(state, 'signal-lost', sentence || 'the probe gets no input', chunk.decodedAtMs)];
+    case 'probe-lost':
+      state.phase = 'lost';
+      return [interrupt(state, 'probe-lost', sentence || 'the decoder died', chunk.decodedAtMs)];
+    case 'end':
+      state.phase = 'ended';
+      return [interrupt(state, 'stream-ended', sentence || 'the input ended', chunk.decodedAtMs)];
+    case 'signal-restored':
+      // Features tell that it is back; until then the probe is given the time of the deadline.
+      if (state.phase !== 'ended') state.phase = 'watching';
+      return NOTHING;
+    default:
+      return [{ kind: 'drop', reason: 'unknown-probe-event' }];
+  }
+}
+
+function deadlines(state: State, timeMs: number, settings: typeof SIGNAL_DEFAULTS): readonly Effect<never>[] {
+  const retire: Effect<never> = { kind: 'schedule', name: 'retire', dueMs: timeMs + settings.retireAfterMs };
+  if (state.phase !== 'watching') return [{ kind: 'cancel', name: 'silent' }, retire];
+  return [{ kind: 'schedule', name: 'silent', dueMs: timeMs + settings.silentAfterMs }, retire];
+}
+
+function onDeadline(state: State, name: string): readonly Effect<StreamStep>[] {
+  if (name === 'silent') {
+    state.phase = 'lost';
+    return [interrupt(state, 'probe-silent', 'no word from the probe: it or its input is dead', 0)];
+  }
+  return [
+    interrupt(state, 'retired', 'no word for so long that the stream is given up', 0),
+    { kind: 'forget' },
+  ];
+}
+
+function interrupt(
+  state: State,
+  why: Interruption,
+  sentence: string,
+  decodedAtMs: number,
+): Effect<StreamStep> {
+  const { lastFeaturesAtMs } = state;
+  const value: StreamStep = {
+    ...baseOf(state, decodedAtMs),
+    kind: 'interrupted',
+    why,
+    sentence,
+    lastFeaturesAtMs,
+  };
+  return { kind: 'forward', value };
+}
+
+function baseOf(state: State, decodedAtMs: number) {
+  const { programmeId, renditionId, vantage, probeId, probeEpochMs, coveredToMs } = state;
+  const evidence: Origin = {
+    topic: state.lastTopic,
+    partition: state.lastPartition,
+    offset: state.lastOffset,
+  };
+  return {
+    scope: { programmeId, renditionId, vantage },
+    probeId,
+    probeEpochMs,
+    coveredToMs,
+    decodedAtMs,
+    evidence,
+  };
+}
+
+/** A key of which nothing good was ever heard keeps no state. */
+function forgetUnknown(state: State): readonly Effect<never>[] {
+  return state.known ? NOTHING : [{ kind: 'forget' }];
+}
+
+function scopeIn(input: { readonly kind: string; readonly value?: StreamScope }): StreamScope {
+  return input.value ?? { programmeId: '', renditionId: '', vantage: '' };
+}

@@ -1,0 +1,209 @@
+/**
+ * Streams drawn as text, for the tests of detectors: what a test means can be seen.
+ *
+ * Each character is 500 ms of pictures at 20 per second and of sound in blocks of 100 ms. `_` means that nothing arrives
+ * (pictures and sound are missing), `~` that a chunk was lost on the way; what every other character looks and sounds
+ * like is said by {@link Looks}. Chunks are a second long.
+ *
+ * @example
+ * const check = checkerFor(videoBlack, { '.': {}, '#': { darkPermille: 1000 } });
+ * check('..#####.', 'open@1000 close@3500');
+ */
+import assert from 'node:assert/strict';
+import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
+import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
+import { streamDetectionWith } from '../stream-detection.ts';
+import type { Detector, Frame } from './sample-detector.ts';
+import type { DetectionConfig } from './settings.ts';
+
+/** What differs from an ordinary moving picture with ordinary sound. */
+export type Look = Partial<Omit<Frame, 'ptsMs' | 'intervalMs' | 'anchorAgeMs' | 'afterLoss'>> & {
+  /** The picture is one of a still run; the first of the run is its anchor, and looks like a moving one. */
+  readonly still?: boolean;
+  /** Level of every channel, hundredths of dBFS. */
+  readonly rmsCentiDbfs?: readonly number[];
+};
+
+/** By character; a function gets the number of the picture or block, for looks that change. */
+export type Looks = { readonly [character: string]: Look | ((index: number) => Look) };
+
+/** Everything a probe would measure, before it is cut into chunks. */
+export type Recording = {
+  readonly frames: readonly Omit<Frame, 'afterLoss'>[];
+  readonly blocks: readonly { readonly startMs: number; readonly rmsCentiDbfs: readonly number[] }[];
+  readonly durationMs: number;
+  /** Spans whose chunks never arrive. */
+  readonly lost: readonly (readonly [fromMs: number, toMs: number])[];
+};
+
+export const CHARACTER_MS = 500;
+const FRAME_MS = 50;
+const BLOCK_MS = 100;
+/** Log time at which presentation time 0 is live. */
+export const LOG_START_MS = 1_700_000_000_000;
+const LATENCY_MS = 300;
+
+const MOVING = {
+  lumaMeanCenti: 11_000,
+  lumaSpreadCenti: 4_000,
+  chromaSpreadCenti: 900,
+  darkPermille: 50,
+  diffMeanCenti: 300,
+  anchorMeanCenti: 0,
+  anchorPeakCenti: 0,
+};
+const SOUND = [-2_000, -2_200];
+
+export function draw(drawing: string, looks: Looks): Recording {
+  const frames: Recording['frames'][number][] = [];
+  const blocks: Recording['blocks'][number][] = [];
+  const lost: [number, number][] = [];
+  let anchorMs = 0;
+  let before = '';
+  for (const [at, character] of [...drawing].entries()) {
+    const fromMs = at * CHARACTER_MS;
+    if (character === '~') lost.push([fromMs, fromMs + CHARACTER_MS]);
+    const lookAt = lookOf(character, looks);
+    if (lookAt === null) continue;
+    for (let ptsMs = fromMs; ptsMs < fromMs + CHARACTER_MS; ptsMs += FRAME_MS) {
+      const { still = false, rmsCentiDbfs: _, ...figures } = lookAt(ptsMs / FRAME_MS);
+      const repeats = still && (before === character || ptsMs > fromMs);
+      if (!repeats) anchorMs = ptsMs;
+      const moved = still && !repeats ? { ...figures, diffMeanCenti: MOVING.diffMeanCenti } : figures;
+      frames.push({ ...MOVING, ...moved, ptsMs, anchorAgeMs: ptsMs - anchorMs, intervalMs: FRAME_MS });
+    }
+    for (let startMs = fromMs; startMs < fromMs + CHARACTER_MS; startMs += BLOCK_MS) {
+      blocks.push({ startMs, rmsCentiDbfs: lookAt(startMs / BLOCK_MS).rmsCentiDbfs ?? SOUND });
+    }
+    before = character;
+  }
+  return { frames, blocks, durationMs: [...drawing].length * CHARACTER_MS, lost };
+}
+
+/** Cuts a recording at these presentation times into chunks with seq from 0; lost ones are left out. */
+export function cut(recording: Recording, cutsMs: readonly number[]): readonly FrameFeatures[] {
+  const edges = [...new Set([0, ...cutsMs, recording.durationMs])].sort((a, b) => a - b);
+  const chunks: FrameFeatures[] = [];
+  for (let seq = 0; seq + 1 < edges.length; seq++) {
+    const fromMs = edges[seq]!;
+    const toMs = edges[seq + 1]!;
+    if (recording.lost.some(([from, to]) => fromMs < to && from < toMs)) continue;
+    chunks.push(chunkOf(recording, seq, fromMs, toMs));
+  }
+  return chunks;
+}
+
+export function everySecond(recording: Recording): readonly number[] {
+  return Array.from({ length: Math.floor(recording.durationMs / 1_000) }, (_, second) => second * 1_000);
+}
+
+/** A chunk without pictures or sound: what the probe says when something happened. */
+export function eventChunk(
+  event: string,
+  seq: number,
+  basePtsMs: number,
+  fields: Partial<FrameFeatures> = {},
+) {
+  const empty: Recording = { frames: [], blocks: [], durationMs: 0, lost: [] };
+  return { ...chunkOf(empty, seq, basePtsMs, basePtsMs), event, ...fields };
+}
+
+/** Log time at which a chunk arrives that ends at this presentation time, at live pace. */
+export function arrivalMs(presentationMs: number): number {
+  return LOG_START_MS + presentationMs + LATENCY_MS;
+}
+
+/** Defects as text, in log order: `open@` and `close@` presentation time, a severity where it rises, `cause` if asked. */
+export function tell(defects: readonly StreamDefect[], mainType: string): string {
+  const words: string[] = [];
+  for (const one of defects) {
+    if (one.event === 'anchor') continue;
+    const prefix = one.type === mainType ? '' : `${one.type}:`;
+    const lastMs = one.startMs + one.durationMs;
+    if (one.event === 'open') words.push(`${prefix}open@${one.startMs}`);
+    else if (one.event === 'update') words.push(`${prefix}${one.severity}@${lastMs}`);
+    else words.push(`${prefix}close@${one.endMs}`);
+  }
+  return words.join(' ');
+}
+
+/** What stream detection with these detectors says of chunks that arrive at live pace. */
+export function defectsOf(
+  detectors: readonly Detector[],
+  chunks: readonly FrameFeatures[],
+  config: DetectionConfig | null = null,
+): readonly StreamDefect[] {
+  const driver = new TopologyTestDriver(streamDetectionWith(detectors), { config });
+  for (const chunk of chunks) {
+    driver.pipe('frame-features', chunk.programmeId, chunk, arrivalMs(chunk.basePtsMs + chunk.durationMs));
+  }
+  return driver.outputs('stream-defects').map(({ value }) => value);
+}
+
+export type Check = (drawing: string, expected: string, config?: DetectionConfig) => void;
+
+/** A `check` for one detector: draws a stream, runs the topology, compares what it says. */
+export function checkerFor(detector: Detector, looks: Looks): Check {
+  return (drawing, expected, config) => {
+    const recording = draw(drawing, looks);
+    const defects = defectsOf([detector], cut(recording, everySecond(recording)), config ?? null);
+    assert.equal(tell(defects, detector.type), expected, `drawn: ${drawing}`);
+  };
+}
+
+function lookOf(character: string, looks: Looks): ((index: number) => Look) | null {
+  if (character === '_' || character === '~') return null;
+  const look = looks[character];
+  if (look === undefined)
+    throw new Error(`no look for '${character}'; there are ${Object.keys(looks).join(' ')}`);
+  return typeof look === 'function' ? look : () => look;
+}
+
+function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number): FrameFeatures {
+  const frames = recording.frames.filter(({ ptsMs }) => ptsMs >= fromMs && ptsMs < toMs);
+  // A block is told by the chunk in which it is complete, so a chunk's first block may begin before the chunk does.
+  const last = toMs >= recording.durationMs;
+  const blocks = recording.blocks.filter(({ startMs }) => {
+    const endMs = startMs + BLOCK_MS;
+    return endMs > fromMs && (endMs <= toMs || last);
+  });
+  // Columns have no gaps: blocks after one are left to be seen as missing.
+  const row = blocks.filter(({ startMs }, index) => startMs === blocks[0]!.startMs + index * BLOCK_MS);
+  const column = (name: keyof typeof MOVING | 'anchorAgeMs') => frames.map((frame) => frame[name]);
+  return {
+    programmeId: 'news',
+    renditionId: 'main',
+    vantage: 'origin',
+    probeId: 'probe-1',
+    probeEpochMs: LOG_START_MS,
+    seq,
+    event: 'features',
+    eventReason: '',
+    basePtsMs: fromMs,
+    durationMs: toMs - fromMs,
+    programTimeMs: null,
+    programTimeSource: 'none',
+    uncertaintyMs: 0,
+    decodedAtMs: LOG_START_MS + toMs,
+    decoder: 'test',
+    depth: 'full',
+    hasVideo: true,
+    hasAudio: true,
+    frameIntervalUs: FRAME_MS * 1_000,
+    framePtsMs: frames.map(({ ptsMs }) => ptsMs - fromMs),
+    lumaMeanCenti: column('lumaMeanCenti'),
+    lumaSpreadCenti: column('lumaSpreadCenti'),
+    chromaSpreadCenti: column('chromaSpreadCenti'),
+    darkPermille: column('darkPermille'),
+    diffMeanCenti: column('diffMeanCenti'),
+    anchorMeanCenti: column('anchorMeanCenti'),
+    anchorPeakCenti: column('anchorPeakCenti'),
+    anchorAgeMs: column('anchorAgeMs'),
+    audioStartMs: row.length === 0 ? 0 : row[0]!.startMs - fromMs,
+    audioBlockMs: BLOCK_MS,
+    audioChannels: row.length === 0 ? 0 : SOUND.length,
+    audioRmsCentiDbfs: row.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs),
+    audioPeakCentiDbfs: row.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs.map((level) => level + 600)),
+    decodeErrors: 0,
+  };
+}

@@ -1,0 +1,211 @@
+/**
+ * The last reducer of stream detection: what the detectors found becomes `stream-defects`. Where two types hold at the
+ * same time in one stream, only the one with precedence is reported; of the other, what is left over, where that is
+ * long enough to be a defect by itself.
+ *
+ * Transitions of one chunk are gathered first and taken in the order of the presentation timeline, so neither the order
+ * of the detectors nor the cutting of chunks shows.
+ */
+import { compareKeys } from '../../runtime/key-order.ts';
+import { map, nullable, type StateOf, struct, structCodec } from '../../runtime/struct-codec.ts';
+import { type Effect, NOTHING, type Reducer, type StepContext } from '../../runtime/topology.ts';
+import type { StreamDefect } from '../../schemas/records.ts';
+import { anchorRecord, defectIdOf, defectRecord, type Surroundings } from './defect-records.ts';
+import { rankOf, suppresses } from './precedence-table.ts';
+import { type StreamStep, type Transition, transition, transitions } from './stream-step.ts';
+import { newTimeline, sealedPresentationMs, TIMELINE_FIELDS, takeChunk } from './timeline.ts';
+
+const PIECE = struct({ defectId: 'string', startMs: 'long', revision: 'int', chargeFromMs: 'long' });
+/** A defect that its detector has open. */
+const HELD = struct({
+  told: transition,
+  /** From here on nothing suppresses it; null while something does. */
+  freeFromMs: 'long?',
+  /** What is reported of it at present. */
+  piece: nullable(PIECE),
+});
+const FIELDS = {
+  /** Told by the detectors since the last step. */
+  told: transitions,
+  held: map(HELD),
+  timeline: struct(TIMELINE_FIELDS),
+} as const;
+
+type State = StateOf<typeof FIELDS>;
+type Held = StateOf<(typeof HELD)['fields']>;
+
+/** Where a step's records go, and what they all say. */
+type Report = Surroundings & {
+  readonly state: State;
+  readonly sealedMs: number;
+  readonly out: StreamDefect[];
+};
+
+export const precedence: Reducer<State, Transition | StreamStep, StreamDefect> = {
+  name: 'precedence',
+  state: structCodec({ version: 1, fields: FIELDS }),
+  init: () => ({ told: [], held: new Map(), timeline: newTimeline() }),
+  step(state, input, context) {
+    if (input.kind === 'timer') return NOTHING;
+    const given = input.value;
+    if (given.kind !== 'features' && given.kind !== 'interrupted') {
+      state.told.push(given);
+      return NOTHING;
+    }
+    const records = resolve(state, given, input.timeMs, context);
+    const key = given.scope.programmeId;
+    const effects: Effect<StreamDefect>[] = records.map((value) => ({ kind: 'forward', value, key }));
+    if (given.kind === 'interrupted' && given.why === 'retired') effects.push({ kind: 'forget' });
+    return effects;
+  },
+};
+
+function resolve(
+  state: State,
+  step: StreamStep,
+  timeMs: number,
+  context: StepContext,
+): readonly StreamDefect[] {
+  const { timeline } = state;
+  const out: StreamDefect[] = [];
+  const around = { step, timeline, timeMs, configHash: context.configHash };
+  const { sealedUpToMs } = context;
+  if (step.kind === 'features' && takeChunk(timeline, step.chunk, step.coveredToMs, timeMs, sealedUpToMs)) {
+    out.push(anchorRecord(around));
+  }
+  const report: Report = { ...around, state, sealedMs: sealedPresentationMs(timeline, sealedUpToMs), out };
+  const told = state.told;
+  state.told = [];
+  for (const one of inTime(told)) take(one, report);
+  if (step.kind === 'features') reportWhatIsLeft(step.coveredToMs, report);
+  else if (step.why === 'new-probe-run') state.timeline = newTimeline();
+  return out;
+}
+
+function take(told: Transition, report: Report): void {
+  const { held } = report.state;
+  if (told.kind === 'open') {
+    onOpen(told, report);
+    return;
+  }
+  const one = held.get(told.type);
+  if (one === undefined) return;
+  one.told = { ...told };
+  if (told.kind === 'update') {
+    if (one.piece !== null) {
+      one.piece.revision += 1;
+      emit('update', one, told.reason, null, told.startMs + told.durationMs, report);
+    }
+    return;
+  }
+  onClose(one, told.endMs!, report);
+  held.delete(told.type);
+}
+
+function onOpen(told: Transition, report: Report): void {
+  const { held } = report.state;
+  const one: Held = { told: { ...told }, freeFromMs: told.startMs, piece: null };
+  const above = inOrder(held).filter((other) => suppresses(other.told.type, told.type));
+  held.set(told.type, one);
+  if (above.length === 0) openPiece(one, told.startMs, told.startMs + told.durationMs, report);
+  else suppress(one, above.reduce(earlier).told, report);
+  for (const other of inOrder(held)) {
+    if (suppresses(told.type, other.told.type)) suppress(other, told, report);
+  }
+}
+
+/** `by` takes precedence from its start on: what came before it is reported, or closed there if it was. */
+function suppress(one: Held, by: Transition, report: Report): void {
+  if (one.freeFromMs === null) return;
+  const endMs = Math.max(one.freeFromMs, by.startMs);
+  if (one.piece === null && endMs - one.freeFromMs >= Math.max(1, one.told.minMs)) {
+    openPiece(one, one.freeFromMs, endMs, report);
+  }
+  closePiece(one, endMs, `suppressed: ${by.type} takes precedence`, report);
+  one.freeFromMs = null;
+}
+
+function onClose(one: Held, endMs: number, report: Report): void {
+  if (one.piece === null && one.freeFromMs !== null && isWhole(one, endMs)) {
+    openPiece(one, one.freeFromMs, endMs, report);
+  }
+  closePiece(one, endMs, one.told.reason, report);
+  for (const other of inOrder(report.state.held)) {
+    if (other.freeFromMs !== null || !suppresses(one.told.type, other.told.type)) continue;
+    const stillUnder = inOrder(report.state.held).some(
+      (above) => above !== one && suppresses(above.told.type, other.told.type),
+    );
+    if (!stillUnder) other.freeFromMs = Math.max(other.told.startMs, endMs);
+  }
+}
+
+/** Defects that came out from under another one are reported once they have lasted long enough since. */
+function reportWhatIsLeft(coveredToMs: number, report: Report): void {
+  for (const one of inOrder(report.state.held)) {
+    if (one.piece !== null || one.freeFromMs === null || !isWhole(one, coveredToMs)) continue;
+    openPiece(one, one.freeFromMs, one.freeFromMs + one.told.minMs, report);
+  }
+}
+
+function isWhole(one: Held, toMs: number): boolean {
+  return one.freeFromMs !== null && toMs - one.freeFromMs >= Math.max(1, one.told.minMs);
+}
+
+function openPiece(one: Held, startMs: number, badToMs: number, report: Report): void {
+  const { type, trackId, reason } = one.told;
+  one.piece = {
+    defectId: defectIdOf(report.step, type, trackId, startMs),
+    startMs,
+    revision: 1,
+    chargeFromMs: Math.max(startMs, report.sealedMs),
+  };
+  emit('open', one, reason, null, badToMs, report);
+}
+
+function closePiece(one: Held, endMs: number, reason: string, report: Report): void {
+  if (one.piece === null) return;
+  one.piece.revision += 1;
+  emit('close', one, reason, Math.max(endMs, one.piece.startMs), endMs, report);
+  one.piece = null;
+}
+
+function emit(
+  event: 'open' | 'update' | 'close',
+  one: Held,
+  reason: string,
+  endMs: number | null,
+  badToMs: number,
+  report: Report,
+): void {
+  const piece = one.piece!;
+  const { told } = one;
+  // Where nothing was taken off, the detector's own duration holds: a lost signal lasts in log time.
+  const whole = piece.startMs === told.startMs && (endMs === null || endMs === told.endMs);
+  const durationMs = whole ? told.durationMs : Math.max(0, badToMs - piece.startMs);
+  report.out.push(defectRecord(event, piece, told, reason, endMs, durationMs, report));
+}
+
+/** By the point at which each was known; there what closes goes first, then by rank. Each type keeps its own order. */
+function* inTime(told: readonly Transition[]): Generator<Transition> {
+  const rows = [...Map.groupBy(told, ({ type }) => type).values()];
+  rows.sort(([a], [b]) => rankOf(a!.type) - rankOf(b!.type) || compareKeys(a!.type, b!.type));
+  for (let left = told.length; left > 0; left--) {
+    let first: Transition[] = rows.find((row) => row.length > 0)!;
+    for (const row of rows) if (row.length > 0 && isBefore(row[0]!, first[0]!)) first = row;
+    yield first.shift()!;
+  }
+}
+
+function isBefore(a: Transition, b: Transition): boolean {
+  if (a.atMs !== b.atMs) return a.atMs < b.atMs;
+  return a.kind === 'close' && b.kind !== 'close';
+}
+
+/** Not in the order of insertion, which a restore would not bring back. */
+function inOrder(held: State['held']): readonly Held[] {
+  return [...held.values()].sort((a, b) => compareKeys(a.told.type, b.told.type));
+}
+
+function earlier(a: Held, b: Held): Held {
+  return b.told.startMs < a.told.startMs ? b : a;
+}

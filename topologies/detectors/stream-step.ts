@@ -1,0 +1,115 @@
+/** What the reducers of stream detection hand to each other. */
+
+import { list, oneOf, type StateOf, struct } from '../../runtime/struct-codec.ts';
+import type { Origin } from '../../runtime/topology.ts';
+import type { FrameFeatures } from '../../schemas/records.ts';
+
+/** A stream is a programme seen at a point. */
+export type StreamScope = {
+  readonly programmeId: string;
+  readonly renditionId: string;
+  readonly vantage: string;
+};
+
+/** State key of a stream: programme, rendition and vantage, with slashes inside them escaped. */
+export function streamKeyOf(scope: StreamScope): string {
+  return [scope.programmeId, scope.renditionId, scope.vantage].map(escapePart).join('/');
+}
+
+/** Why the features of a stream stop. */
+export type Interruption =
+  /** The probe says that its input gives nothing. */
+  | 'signal-lost'
+  /** The probe says that its decoder died. */
+  | 'probe-lost'
+  /** The probe says nothing at all, for longer than the deadline. */
+  | 'probe-silent'
+  /** The probe began anew: another timeline. */
+  | 'new-probe-run'
+  /** The input ended as it should. */
+  | 'stream-ended'
+  /** Nothing for so long that the stream is given up. */
+  | 'retired';
+
+type StepBase = {
+  readonly scope: StreamScope;
+  readonly probeId: string;
+  readonly probeEpochMs: number;
+  /** End of what the probe looked at so far, presentation time. */
+  readonly coveredToMs: number;
+  /** `decodedAtMs` of the record that caused the step; 0 when a deadline did. */
+  readonly decodedAtMs: number;
+  /** The record that caused the step, or the stream's last one when a deadline did. */
+  readonly evidence: Origin;
+};
+
+/** What the reducer `chunk-order` hands to every detector: each chunk once and in order, and what broke their row. */
+export type StreamStep =
+  | (StepBase & {
+      readonly kind: 'features';
+      readonly chunk: FrameFeatures;
+      /** Chunks are missing between the one before and this one. */
+      readonly jumped: boolean;
+    })
+  | (StepBase & {
+      readonly kind: 'interrupted';
+      readonly why: Interruption;
+      /** In words, from the probe where it said any. */
+      readonly sentence: string;
+      /** Log time of the stream's last chunk of features. */
+      readonly lastFeaturesAtMs: number;
+    });
+
+export type Severity = 'low' | 'medium' | 'high' | 'critical';
+export const SEVERITIES: readonly Severity[] = ['low', 'medium', 'high', 'critical'];
+
+/** Why a defect closed; first word of the `reason` of every `close`. */
+export const CLOSE_CAUSES = [
+  /** The detector saw good pictures or samples again. */
+  'recovered',
+  /** A defect that takes precedence began. */
+  'suppressed',
+  /** The row of features broke off, or was broken for longer than the detector bridges. */
+  'not-seen',
+  'signal-lost',
+  'probe-lost',
+  'probe-silent',
+  'new-probe-run',
+  'stream-ended',
+  'retired',
+] as const;
+export type CloseCause = (typeof CLOSE_CAUSES)[number];
+
+/** Cause at the head of a closing `reason`; null when there is none. */
+export function closeCauseOf(reason: string): CloseCause | null {
+  const word = reason.split(':', 1)[0];
+  return CLOSE_CAUSES.find((cause) => cause === word) ?? null;
+}
+
+/**
+ * One step in the life of a defect as its detector sees it, before precedence. Presentation times; a `close` has
+ * `endMs`. `atMs` is the point of the timeline at which the detector could know, which orders the transitions of all
+ * detectors whatever chunks the features came in.
+ */
+export const transition = struct({
+  kind: oneOf('open', 'update', 'close'),
+  type: 'string',
+  trackId: 'string',
+  atMs: 'long',
+  startMs: 'long',
+  endMs: 'long?',
+  /** Up to `endMs`, or up to the last bad picture or sample. */
+  durationMs: 'long',
+  /** Least duration of the type: what precedence leaves over has to be as long. */
+  minMs: 'long',
+  severity: oneOf('low', 'medium', 'high', 'critical'),
+  confidencePermille: 'int',
+  reason: 'string',
+  evidenceFirstOffset: 'long',
+});
+export const transitions = list(transition);
+export type Transition = Readonly<StateOf<(typeof transition)['fields']>>;
+
+function escapePart(part: string): string {
+  return part.replaceAll('%', '%25').replaceAll('/', '%2F');
+}

@@ -1,0 +1,137 @@
+/**
+ * `video-freeze`: pictures arrive in regular time and nothing in them changes, for 2 s (definitions, section 1).
+ *
+ * The probe keeps an anchor, the first picture of a still run, and moves it when a picture differs by more than coding
+ * noise can. Three things are left to judge here:
+ *
+ * - **Grain.** A hold with grain is content. A frozen picture pulses at key frames and may swing between the pictures of
+ *   a group, but some of its pictures repeat the one before exactly: at least a third in MPEG-2 at 400 kbit/s with
+ *   B pictures, nearly all in H.264. With grain that survives the encoder none do.
+ * - **Motion that stops, or a hold.** Pictures that moved steadily and then stop are an encoder's fault. A still that
+ *   begins with a cut, or in content that hardly moves, is most likely meant: it is of low severity, and no defect at
+ *   all up to `staticContentMs`.
+ * - **Missing pictures** are no freeze: a picture stands for little more than its own time.
+ */
+import { type StateOf, structCodec } from '../../runtime/struct-codec.ts';
+import { GOOD, INTERVAL_DEFAULTS, type Judgement } from './interval-detector.ts';
+import { type Frame, frameDetector } from './sample-detector.ts';
+
+const DEFAULTS = {
+  ...INTERVAL_DEFAULTS,
+  minMs: 2_000,
+  joinMs: 0,
+  /** Holds that look meant are no defect up to this long, ms. */
+  staticContentMs: 0,
+  /** A picture repeats the one before when their mean difference is at most this, hundredths of a code value. */
+  repeatCentiMax: 4,
+  /** A still run is frozen when at least so many of its last 25 pictures are repeats, thousandths. */
+  repeatPermilleMin: 200,
+  /** Below this an open defect ends. */
+  repeatPermilleStay: 80,
+  /** Motion below this, hundredths of a code value from picture to picture, is hardly any. */
+  motionCentiMin: 20,
+};
+
+/** Remembered from picture to picture. */
+const MEMO = {
+  /** The last {@link WINDOW_PICTURES} pictures of the still run, one bit each: 1 for a repeat. */
+  repeats: 'int',
+  pictures: 'int',
+  /** Presentation time of the picture before. */
+  lastMs: 'long',
+  /** The freeze did not begin before this picture. */
+  stillFromMs: 'long',
+  /** Running mean of the difference from picture to picture; null before the first one. */
+  motionCenti: 'long?',
+  /** The still run began in steady motion. */
+  stoppedShort: 'bool',
+} as const;
+
+export const videoFreeze = frameDetector({
+  type: 'video-freeze',
+  version: 1,
+  defaults: DEFAULTS,
+  memo: {
+    codec: structCodec({ version: 1, fields: MEMO }),
+    init: () => ({
+      repeats: 0,
+      pictures: 0,
+      lastMs: 0,
+      stillFromMs: 0,
+      motionCenti: null,
+      stoppedShort: true,
+    }),
+  },
+  frameHoldMs,
+  judge(frame, settings, open, memo) {
+    const judgement =
+      frame.anchorAgeMs === 0 ? beginRun(frame, settings, memo) : judgeStill(frame, settings, open, memo);
+    memo.lastMs = frame.ptsMs;
+    if (frame.diffMeanCenti < NO_PREDECESSOR_CENTI) {
+      memo.motionCenti = Math.floor(
+        (3 * (memo.motionCenti ?? frame.diffMeanCenti) + frame.diffMeanCenti) / 4,
+      );
+    }
+    return judgement;
+  },
+  describe: (run) =>
+    `no change beyond coding noise for ${run.badToMs - run.startMs} ms: at most ${run.figureMax} hundredths of a ` +
+    `luma step from its first picture${run.harmless ? '; it looks like a hold that is meant' : ''}`,
+});
+
+type Memo = StateOf<typeof MEMO>;
+
+/** A little more than its own time: a late picture is no missing one. */
+function frameHoldMs(intervalMs: number): number {
+  return intervalMs === 0 ? 500 : Math.max(100, Math.ceil((5 * intervalMs) / 2));
+}
+
+const WINDOW_PICTURES = 25;
+const WINDOW_MASK = 2 ** WINDOW_PICTURES - 1;
+/** What the probe writes for a picture that has no predecessor. */
+const NO_PREDECESSOR_CENTI = 25_500;
+
+/** The picture changed: it is the anchor, and perhaps the first of a freeze, which the next ones will tell. */
+function beginRun(frame: Frame, settings: typeof DEFAULTS, memo: Memo): Judgement {
+  const { motionCenti } = memo;
+  const change = frame.diffMeanCenti;
+  memo.repeats = 0;
+  memo.pictures = 0;
+  memo.stillFromMs = frame.ptsMs;
+  // Nothing is known of what came before the first picture: then a freeze is taken for the fault that it may be.
+  memo.stoppedShort =
+    motionCenti === null ||
+    (motionCenti >= settings.motionCentiMin && change <= 3 * motionCenti && 2 * change >= motionCenti);
+  return GOOD;
+}
+
+function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo: Memo): Judgement {
+  // Missing pictures are no freeze, but chunks that were lost on the way are bridged: the probe saw them.
+  if (!frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs)) {
+    memo.stillFromMs = frame.ptsMs;
+  }
+  const isRepeat = frame.diffMeanCenti <= settings.repeatCentiMax;
+  memo.repeats = ((memo.repeats << 1) | (isRepeat ? 1 : 0)) & WINDOW_MASK;
+  memo.pictures = Math.min(memo.pictures + 1, WINDOW_PICTURES);
+  const repeatPermille = Math.floor((countBits(memo.repeats) * 1_000) / memo.pictures);
+  if (repeatPermille < (open ? settings.repeatPermilleStay : settings.repeatPermilleMin)) {
+    // A full window without repeats is grain: what freezes later did not freeze before here.
+    if (memo.pictures === WINDOW_PICTURES) memo.stillFromMs = frame.ptsMs;
+    return GOOD;
+  }
+  const harmless = !memo.stoppedShort;
+  return {
+    verdict: 'bad',
+    confidencePermille: 600 + Math.floor((2 * repeatPermille) / 5),
+    figure: frame.anchorMeanCenti,
+    sinceMs: Math.max(memo.stillFromMs, frame.ptsMs - frame.anchorAgeMs),
+    harmless,
+    minMs: harmless ? Math.max(settings.minMs, settings.staticContentMs) : settings.minMs,
+  };
+}
+
+function countBits(bits: number): number {
+  let count = 0;
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
+  return count;
+}

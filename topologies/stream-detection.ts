@@ -1,0 +1,48 @@
+/** Stream detection: features of pictures and sound in, defects of streams out. One task per partition of programmes. */
+import { defineTopology } from '../runtime/define-topology.ts';
+import { audioSilence } from './detectors/audio-silence.ts';
+import { chunkOrder, SIGNAL_DEFAULTS } from './detectors/chunk-order.ts';
+import { precedence } from './detectors/precedence.ts';
+import type { Detector } from './detectors/sample-detector.ts';
+import type { Settings } from './detectors/settings.ts';
+import { signalLost } from './detectors/signal-lost.ts';
+import { streamKeyOf } from './detectors/stream-step.ts';
+import { videoBlack } from './detectors/video-black.ts';
+import { videoFreeze } from './detectors/video-freeze.ts';
+
+/** A new detector is one line here. */
+export const DETECTORS: readonly Detector[] = [videoBlack, videoFreeze, audioSilence];
+
+/** Defaults of every detector by defect type: what `checkDetectionConfig` checks a configuration against. */
+export const DETECTOR_DEFAULTS: { readonly [type: string]: Settings } = {
+  'signal-lost': SIGNAL_DEFAULTS,
+  ...Object.fromEntries(DETECTORS.map(({ type, defaults }) => [type, defaults])),
+};
+
+export const streamDetection = streamDetectionWith(DETECTORS);
+
+/** The topology with other detectors: for tests, and for backtests of a detector that is not yet in. */
+export function streamDetectionWith(detectors: readonly Detector[]) {
+  const store = 'streams';
+  const found = [signalLost.name, ...detectors.map(({ type }) => type)];
+  return defineTopology({
+    name: 'stream-detection',
+    sources: [{ kind: 'source', topic: 'frame-features', span: 'same', writers: 'external' }],
+    reducers: [
+      // Each chunk once and in order; a stream that falls silent is told as an interruption.
+      { kind: 'reducer', reducer: chunkOrder, from: ['frame-features'], store, keyOf: streamKeyOf },
+      // Each detector judges every picture or block, and tells where its defect opens, worsens and closes.
+      { kind: 'reducer', reducer: signalLost, from: [chunkOrder.name], store },
+      ...detectors.map(({ reducer }) => ({
+        kind: 'reducer' as const,
+        reducer,
+        from: [chunkOrder.name],
+        store,
+      })),
+      // One defect where several types hold; programme time anchors; what viewers may be charged for.
+      { kind: 'reducer', reducer: precedence, from: [chunkOrder.name, ...found], store },
+    ],
+    sinks: [{ kind: 'sink', topic: 'stream-defects', from: [precedence.name], edge: 'same', sealed: true }],
+    sealDelayMs: 3_000,
+  });
+}
