@@ -1,0 +1,94 @@
+/** Reads topics as a subscriber does: committed records only, partition by partition, for as long as it is wanted. */
+import { CommittedReader } from '../runtime/committed-reader.ts';
+import { type Clock, LogError, type LogPort, type TopicPartition } from '../runtime/port.ts';
+import type { LogHeader } from '../runtime/record-batch.ts';
+import type { StartPoint } from './values.ts';
+
+export type FollowedRecord = TopicPartition & {
+  readonly offset: number;
+  /** Log time, Unix ms. */
+  readonly timestampMs: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly LogHeader[];
+};
+
+export type FollowOptions = {
+  readonly port: LogPort;
+  readonly clock: Clock;
+  readonly positions: readonly (TopicPartition & { readonly offset: number })[];
+  /** Reading ends when it aborts, after the records at hand. */
+  readonly signal: AbortSignal;
+  /** Also ends reading, when it answers true. Records of one partition come in order; the next one waits. */
+  readonly onRecord: (record: FollowedRecord) => Promise<boolean> | boolean;
+  /** Told after each fetch: false while there is more to read than was read. */
+  readonly onCaughtUp?: (isCaughtUp: boolean) => void;
+};
+
+const FETCH_WAIT_MS = 250;
+const FETCH_BYTES_MAX = 4 * 1024 * 1024;
+const BACKOFF_MS = 500;
+/** A broker that is restarted is back by then. */
+const GIVE_UP_AFTER_MS = 60_000;
+
+/** Where each partition of the topic is to be read from. A time is not a place: read from the beginning and leave out. */
+export async function startPositions(
+  port: LogPort,
+  topics: readonly string[],
+  from: StartPoint,
+): Promise<readonly (TopicPartition & { readonly offset: number })[]> {
+  const descriptions = await port.describeTopics(topics);
+  const all = descriptions.flatMap(({ topic, partitions }) =>
+    Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
+  );
+  const bounds = await port.bounds(all);
+  return bounds.map(({ topic, partition, start, stableEnd }) => ({
+    topic,
+    partition,
+    offset: from.kind === 'latest' ? stableEnd : start,
+  }));
+}
+
+/**
+ * Follows the log until it is told to end. Failures that may pass are tried again for a minute; then, and for all
+ * others, it throws the {@link LogError}.
+ */
+export async function followLog(options: FollowOptions): Promise<void> {
+  const { port, clock, signal } = options;
+  const offsets = new Map(options.positions.map((at) => [`${at.topic}/${at.partition}`, at]));
+  const reader = new CommittedReader();
+  let failingSinceMs: number | null = null;
+  while (!signal.aborted) {
+    try {
+      const fetched = await port.fetch([...offsets.values()], FETCH_WAIT_MS, FETCH_BYTES_MAX);
+      failingSinceMs = null;
+      let isCaughtUp = true;
+      for (const part of fetched) {
+        const name = `${part.topic}/${part.partition}`;
+        reader.reset(part, offsets.get(name)!.offset);
+        while (reader.next()) if (await options.onRecord(recordAt(reader, part))) return;
+        offsets.set(name, { topic: part.topic, partition: part.partition, offset: reader.position });
+        if (reader.position < part.bounds.stableEnd) isCaughtUp = false;
+      }
+      options.onCaughtUp?.(isCaughtUp);
+    } catch (error) {
+      if (!(error instanceof LogError) || error.kind === 'fatal') throw error;
+      failingSinceMs ??= clock.nowMs();
+      if (clock.nowMs() - failingSinceMs > GIVE_UP_AFTER_MS) throw error;
+      await clock.sleep(BACKOFF_MS, signal);
+    }
+  }
+}
+
+function recordAt(reader: CommittedReader, { topic, partition }: TopicPartition): FollowedRecord {
+  const { cursor } = reader;
+  return {
+    topic,
+    partition,
+    offset: cursor.offset,
+    timestampMs: cursor.timestampMs,
+    key: cursor.key(),
+    value: cursor.value(),
+    headers: cursor.headers(),
+  };
+}

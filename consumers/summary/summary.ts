@@ -1,0 +1,179 @@
+/** The account of one run: what was watched, what was found, how fast, and how that compares with the truth. */
+import { compareWithTruth, type FaultResult, type FoundDefect, type InjectedFault } from './comparison.ts';
+import { type LatencyFigures, latencyFigures } from './latency.ts';
+import type { RunRecord, WatchedStream } from './run-record.ts';
+
+export type StreamSummary = {
+  readonly programmeId: string;
+  readonly renditionId: string;
+  readonly vantage: string;
+  readonly frames: number;
+  readonly chunks: number;
+  /** Media time that was watched, ms. */
+  readonly mediaMs: number;
+  /** What the probe said last: `features` while all is well. */
+  readonly lastEvent: string;
+  readonly decodeErrors: number;
+};
+
+export type ComparedFault = FaultResult & {
+  /** The alert that tells of it; null when there is none. */
+  readonly alertId: string | null;
+  /** Its latest status; empty when there is none. */
+  readonly alertStatus: string;
+};
+
+export type ComparisonSummary = {
+  readonly found: number;
+  readonly missed: number;
+  readonly notFinished: number;
+  readonly falseAlarms: readonly FoundDefect[];
+  readonly faults: readonly ComparedFault[];
+};
+
+/** Durations in ms, all by the same machine's clock where probe and broker run on one. */
+export type LatencySummary = {
+  /** From the records alone: decodedAtMs of the causing chunk to the log time of the record that caused the result. */
+  readonly decodedToLog: { readonly defect: LatencyFigures; readonly alert: LatencyFigures };
+  /** decodedAtMs to the moment at which a read_committed subscriber in this process had the result in hand. */
+  readonly decodedToSubscriber: { readonly defect: LatencyFigures; readonly alert: LatencyFigures };
+};
+
+export type RunTiming = {
+  /** From the start of the process to the first feature record in the log, ms; null when there was none. */
+  readonly firstRecordMs: number | null;
+  /** The part of it that was set-up: parts, Kafka, registry, clips, topics, schemas, workers. */
+  readonly setupMs: number;
+  /** From the first feature record to the end of ingest. */
+  readonly watchedMs: number;
+};
+
+export type RunSummary = {
+  readonly version: 1;
+  readonly timing: RunTiming;
+  readonly streams: readonly StreamSummary[];
+  readonly totals: {
+    readonly streams: number;
+    readonly frames: number;
+    readonly chunks: number;
+    readonly repeatedChunks: number;
+    readonly mediaMs: number;
+  };
+  readonly defects: {
+    readonly total: number;
+    readonly open: number;
+    readonly closed: number;
+    readonly byType: Readonly<Record<string, number>>;
+    /** Began in an earlier run; not in the other figures. */
+    readonly carriedOver: number;
+  };
+  readonly alerts: {
+    readonly total: number;
+    readonly versions: number;
+    readonly byStatus: Readonly<Record<string, number>>;
+    readonly carriedOver: number;
+  };
+  readonly latency: LatencySummary;
+  /** Null where no list of faults is known: streams that are not the demo's. */
+  readonly comparison: ComparisonSummary | null;
+};
+
+export function summarise(
+  run: RunRecord,
+  truth: readonly InjectedFault[] | null,
+  timing: RunTiming,
+): RunSummary {
+  const streams = [...run.streams.values()].map(streamSummary);
+  const defects = [...run.defects.values()].map(({ latest }) => latest);
+  const { alerts } = run;
+  const open = defects.filter(({ endMs }) => endMs === null).length;
+  return {
+    version: 1,
+    timing,
+    streams,
+    totals: {
+      streams: streams.length,
+      frames: sum(streams, ({ frames }) => frames),
+      chunks: sum(streams, ({ chunks }) => chunks),
+      repeatedChunks: run.repeatedChunks,
+      mediaMs: sum(streams, ({ mediaMs }) => mediaMs),
+    },
+    defects: {
+      total: defects.length,
+      open,
+      closed: defects.length - open,
+      byType: tally(defects.map(({ type }) => type)),
+      carriedOver: run.carriedOverDefects.size,
+    },
+    alerts: {
+      total: alerts.length,
+      versions: sum(alerts, ({ versions }) => versions),
+      byStatus: tally(alerts.map(({ latest }) => latest.status)),
+      carriedOver: run.carriedOverAlerts,
+    },
+    latency: latencyOf(run),
+    comparison: truth === null ? null : comparisonOf(run, truth),
+  };
+}
+
+function latencyOf(run: RunRecord): LatencySummary {
+  const figures = <T>(items: Iterable<T>, durationMs: (item: T) => number | null) =>
+    latencyFigures([...items].map(durationMs).filter((value) => value !== null));
+  return {
+    decodedToLog: {
+      defect: figures(run.defects.values(), ({ decodedToLogMs }) => decodedToLogMs),
+      alert: figures(run.alerts, ({ decodedToLogMs }) => decodedToLogMs),
+    },
+    decodedToSubscriber: {
+      defect: figures(run.defects.values(), ({ decodedToSeenMs }) => decodedToSeenMs),
+      alert: figures(run.alerts, ({ decodedToSeenMs }) => decodedToSeenMs),
+    },
+  };
+}
+
+function comparisonOf(run: RunRecord, truth: readonly InjectedFault[]): ComparisonSummary {
+  const defects = [...run.defects.values()].map(({ latest }) => foundDefect(latest));
+  const { faults, falseAlarms } = compareWithTruth(truth, defects, watchedUpTo(run.streams.values()));
+  const compared = faults.map((fault): ComparedFault => {
+    const alert = run.alerts.find(
+      ({ latest }) => fault.defectId !== null && latest.defectIds.includes(fault.defectId),
+    );
+    return { ...fault, alertId: alert?.latest.alertId ?? null, alertStatus: alert?.latest.status ?? '' };
+  });
+  const count = (outcome: FaultResult['outcome']) =>
+    faults.filter((fault) => fault.outcome === outcome).length;
+  return {
+    found: count('found'),
+    missed: count('missed'),
+    notFinished: count('not-finished'),
+    falseAlarms,
+    faults: compared,
+  };
+}
+
+function watchedUpTo(streams: Iterable<WatchedStream>): ReadonlyMap<string, number> {
+  const upToMs = new Map<string, number>();
+  for (const { programmeId, watchedUpToMs } of streams) {
+    upToMs.set(programmeId, Math.max(upToMs.get(programmeId) ?? 0, watchedUpToMs));
+  }
+  return upToMs;
+}
+
+function streamSummary(stream: WatchedStream): StreamSummary {
+  const { programmeId, renditionId, vantage, frames, chunks, mediaMs, lastEvent, decodeErrors } = stream;
+  return { programmeId, renditionId, vantage, frames, chunks, mediaMs, lastEvent, decodeErrors };
+}
+
+function foundDefect({ defectId, programmeId, type, startMs, endMs }: FoundDefect): FoundDefect {
+  return { defectId, programmeId, type, startMs, endMs };
+}
+
+function tally(words: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const word of [...words].sort()) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}
+
+function sum<T>(items: readonly T[], amountOf: (item: T) => number): number {
+  return items.reduce((total, item) => total + amountOf(item), 0);
+}
