@@ -66,6 +66,7 @@ export class Worker {
   readonly #tasks = new Map<number, Task>();
   readonly #taskOf = new Map<string, Task>();
   readonly #done: Promise<void>;
+  readonly #stopRequested = Promise.withResolvers<null>();
   #stopping = false;
   #abandoned = 0;
   #retriesInRow = 0;
@@ -86,6 +87,7 @@ export class Worker {
   /** Commits what was stepped, gives the tasks back and leaves the group. Rejects as {@link done} does. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#stopRequested.resolve(null);
     await this.#done;
   }
 
@@ -140,7 +142,9 @@ export class Worker {
     for (const task of [...this.#tasks.values()]) {
       if (task.failure !== null) await this.#giveUp(session, task, task.failure);
     }
-    const { numbers, generation } = await session.tasks();
+    const assigned = await this.#unlessStopped(session.tasks());
+    if (assigned === null) return;
+    const { numbers, generation } = assigned;
     for (const number of [...this.#tasks.keys()]) {
       if (!numbers.includes(number)) await this.#closeTask(number, 'given to another instance');
     }
@@ -199,10 +203,15 @@ export class Worker {
   async #recover(session: GroupSession, what: string, error: unknown): Promise<void> {
     if (error instanceof LogError && error.kind === 'fenced') {
       this.#options.onEvent({ kind: 'retrying', what, error });
-      await session.rejoin();
+      await this.#unlessStopped(session.rejoin());
       return;
     }
     await this.#backOff(what, error);
+  }
+
+  /** Waiting for the group must not hold up the end. */
+  #unlessStopped<T>(waiting: Promise<T>): Promise<T | null> {
+    return Promise.race([waiting, this.#stopRequested.promise]);
   }
 
   async #backOff(what: string, error: unknown): Promise<void> {
