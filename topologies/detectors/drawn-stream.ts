@@ -80,9 +80,16 @@ export function draw(drawing: string, looks: Looks): Recording {
   return { frames, blocks, durationMs: [...drawing].length * CHARACTER_MS, lost };
 }
 
-/** Cuts a recording at these presentation times into chunks with seq from 0; lost ones are left out. */
+/**
+ * Cuts a recording at these presentation times into chunks with seq from 0; lost ones are left out. Where sound comes back
+ * after a gap a chunk begins too: a column of blocks has no gaps.
+ */
 export function cut(recording: Recording, cutsMs: readonly number[]): readonly FrameFeatures[] {
-  const edges = [...new Set([0, ...cutsMs, recording.durationMs])].sort((a, b) => a - b);
+  const { blocks, durationMs } = recording;
+  const resumed = blocks
+    .map(({ startMs }) => startMs)
+    .filter((ms, at) => ms - BLOCK_MS !== blocks[at - 1]?.startMs);
+  const edges = [...new Set([0, ...cutsMs, ...resumed, durationMs])].sort((a, b) => a - b);
   const chunks: FrameFeatures[] = [];
   for (let seq = 0; seq + 1 < edges.length; seq++) {
     const fromMs = edges[seq]!;
@@ -167,8 +174,6 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     const endMs = startMs + BLOCK_MS;
     return endMs > fromMs && (endMs <= toMs || last);
   });
-  // Columns have no gaps: blocks after one are left to be seen as missing.
-  const row = blocks.filter(({ startMs }, index) => startMs === blocks[0]!.startMs + index * BLOCK_MS);
   const column = (name: keyof typeof MOVING | 'anchorAgeMs') => frames.map((frame) => frame[name]);
   return {
     programmeId: 'news',
@@ -199,11 +204,11 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     anchorMeanCenti: column('anchorMeanCenti'),
     anchorPeakCenti: column('anchorPeakCenti'),
     anchorAgeMs: column('anchorAgeMs'),
-    audioStartMs: row.length === 0 ? 0 : row[0]!.startMs - fromMs,
+    audioStartMs: blocks.length === 0 ? 0 : blocks[0]!.startMs - fromMs,
     audioBlockMs: BLOCK_MS,
-    audioChannels: row.length === 0 ? 0 : SOUND.length,
-    audioRmsCentiDbfs: row.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs),
-    audioPeakCentiDbfs: row.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs.map((level) => level + 600)),
+    audioChannels: blocks.length === 0 ? 0 : SOUND.length,
+    audioRmsCentiDbfs: blocks.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs),
+    audioPeakCentiDbfs: blocks.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs.map((level) => level + 600)),
     decodeErrors: 0,
   };
 }

@@ -60,6 +60,7 @@ export const runFields = struct({
   /** End of the last bad sample. */
   badToMs: 'long',
   seenMs: 'long',
+  /** Between bad samples. */
   unseenMs: 'long',
   /** A good sample came after `badToMs`. */
   ended: 'bool',
@@ -136,7 +137,6 @@ export function settleTo(state: IntervalState, toMs: number, context: IntervalCo
   const { run } = state;
   if (run === null) return;
   if (state.verdict === 'bad' && heldToMs > fromMs) extend(run, heldToMs, context);
-  if (!run.ended) run.unseenMs += toMs - Math.max(fromMs, heldToMs);
   endIfOver(state, toMs, context);
 }
 
@@ -176,10 +176,11 @@ function takeBad(
   run.confidenceSum += judgement.confidencePermille;
   run.figureMin = Math.min(run.figureMin, judgement.figure);
   run.figureMax = Math.max(run.figureMax, judgement.figure);
-  if (proven) {
-    run.unseenMs = Math.max(0, run.unseenMs - (atMs - run.badToMs));
-    extend(run, atMs, context);
-  } else run.badToMs = atMs;
+  if (proven) extend(run, atMs, context);
+  else {
+    run.unseenMs += atMs - run.badToMs;
+    run.badToMs = atMs;
+  }
 }
 
 function newRun(
@@ -253,7 +254,7 @@ function endIfOver(state: IntervalState, atMs: number, context: IntervalContext)
     if (goneMs >= suspendMs) {
       close(state, 'not-seen', `nothing was seen for ${suspendMs} ms`, run.badToMs + suspendMs, context);
     }
-  } else if (run.unseenMs > run.seenMs) close(state, 'not-seen', '', atMs, context);
+  } else if (run.unseenMs + goneMs > run.seenMs) close(state, 'not-seen', '', atMs, context);
 }
 
 function close(

@@ -7,11 +7,11 @@
  * of the detectors nor the cutting of chunks shows.
  */
 import { compareKeys } from '../../runtime/key-order.ts';
-import { map, nullable, type StateOf, struct, structCodec } from '../../runtime/struct-codec.ts';
+import { list, map, nullable, type StateOf, struct, structCodec } from '../../runtime/struct-codec.ts';
 import { type Effect, NOTHING, type Reducer, type StepContext } from '../../runtime/topology.ts';
 import type { StreamDefect } from '../../schemas/records.ts';
 import { anchorRecord, defectIdOf, defectRecord, type Surroundings } from './defect-records.ts';
-import { rankOf, suppresses } from './precedence-table.ts';
+import { rankOf, SUPPRESSES, suppresses } from './precedence-table.ts';
 import { type StreamStep, type Transition, transition, transitions } from './stream-step.ts';
 import { newTimeline, sealedPresentationMs, TIMELINE_FIELDS, takeChunk } from './timeline.ts';
 
@@ -24,15 +24,21 @@ const HELD = struct({
   /** What is reported of it at present. */
   piece: nullable(PIECE),
 });
+const PAST = struct({ type: 'string', startMs: 'long', endMs: 'long' });
 const FIELDS = {
   /** Told by the detectors since the last step. */
   told: transitions,
   held: map(HELD),
+  /** Defects that suppress others and have ended: one that opens later may have begun under them. */
+  past: list(PAST),
   timeline: struct(TIMELINE_FIELDS),
 } as const;
 
 type State = StateOf<typeof FIELDS>;
 type Held = StateOf<(typeof HELD)['fields']>;
+
+/** Ended defects that are remembered: no type needs longer to be sure than these take to come about. */
+const PAST_MAX = 16;
 
 /** Where a step's records go, and what they all say. */
 type Report = Surroundings & {
@@ -44,7 +50,7 @@ type Report = Surroundings & {
 export const precedence: Reducer<State, Transition | StreamStep, StreamDefect> = {
   name: 'precedence',
   state: structCodec({ version: 1, fields: FIELDS }),
-  init: () => ({ told: [], held: new Map(), timeline: newTimeline() }),
+  init: () => ({ told: [], held: new Map(), past: [], timeline: newTimeline() }),
   step(state, input, context) {
     if (input.kind === 'timer') return NOTHING;
     const given = input.value;
@@ -78,7 +84,10 @@ function resolve(
   state.told = [];
   for (const one of inTime(told)) take(one, report);
   if (step.kind === 'features') reportWhatIsLeft(step.coveredToMs, report);
-  else if (step.why === 'new-probe-run') state.timeline = newTimeline();
+  else if (step.why === 'new-probe-run') {
+    state.timeline = newTimeline();
+    state.past = [];
+  }
   return out;
 }
 
@@ -104,14 +113,32 @@ function take(told: Transition, report: Report): void {
 
 function onOpen(told: Transition, report: Report): void {
   const { held } = report.state;
-  const one: Held = { told: { ...told }, freeFromMs: told.startMs, piece: null };
+  const freeFromMs = freeAfterPast(told, report.state);
+  const one: Held = { told: { ...told }, freeFromMs, piece: null };
   const above = inOrder(held).filter((other) => suppresses(other.told.type, told.type));
   held.set(told.type, one);
-  if (above.length === 0) openPiece(one, told.startMs, told.startMs + told.durationMs, report);
-  else suppress(one, above.reduce(earlier).told, report);
+  if (above.length === 0) {
+    if (freeFromMs === told.startMs) openPiece(one, told.startMs, told.startMs + told.durationMs, report);
+  } else suppress(one, above.reduce(earlier).told, report);
   for (const other of inOrder(held)) {
     if (suppresses(told.type, other.told.type)) suppress(other, told, report);
   }
+}
+
+/** Where a defect is free of those that suppress it and have ended; its start when it never was under one. */
+function freeAfterPast(told: Transition, { past }: State): number {
+  let freeFromMs = told.startMs;
+  for (const { type, startMs, endMs } of past) {
+    if (!suppresses(type, told.type)) continue;
+    if (startMs <= freeFromMs && endMs > freeFromMs) freeFromMs = endMs;
+  }
+  return freeFromMs;
+}
+
+function remember(told: Transition, endMs: number, { past }: State): void {
+  if (SUPPRESSES[told.type] === undefined) return;
+  past.push({ type: told.type, startMs: told.startMs, endMs });
+  if (past.length > PAST_MAX) past.shift();
 }
 
 /** `by` takes precedence from its start on: what came before it is reported, or closed there if it was. */
@@ -130,6 +157,7 @@ function onClose(one: Held, endMs: number, report: Report): void {
     openPiece(one, one.freeFromMs, endMs, report);
   }
   closePiece(one, endMs, one.told.reason, report);
+  remember(one.told, endMs, report.state);
   for (const other of inOrder(report.state.held)) {
     if (other.freeFromMs !== null || !suppresses(one.told.type, other.told.type)) continue;
     const stillUnder = inOrder(report.state.held).some(
