@@ -10,8 +10,9 @@ export type CompactionOptions = {
   /** `drop`: as after delete.retention.ms; the offsets of commit and abort markers become gaps. */
   readonly markers: 'keep' | 'drop';
   /**
-   * What becomes of a batch of which no record is left. `last-of-producer`: it stays as an empty batch where it is the
-   * last one of its producer, as Kafka has it; `keep`: wherever it is. The last batch below the stable end always stays.
+   * What becomes of a batch of which no record is left. `last-of-producer`: it stays, empty, where it is the producer's
+   * last one with data, since it holds the last sequence number, as Kafka has it; `keep`: wherever it is. The last batch
+   * below the stable end always stays.
    */
   readonly emptyBatches: 'last-of-producer' | 'keep';
 };
@@ -22,12 +23,11 @@ export function compactLog(log: PartitionLog, options: CompactionOptions): void 
   const cleanable = log.batches.filter((batch) => batch.baseOffset < stableEnd);
   const latest = latestOffsets(cleanable, options.tombstones);
   const lastBatch = cleanable.at(-1);
-  const lastOfProducer = new Set(new Map(cleanable.map((batch) => [batch.producerId, batch])).values());
+  const ofProducers = log.batches.filter((batch) => !batch.isControl && batch.producerId >= 0n);
+  const lastOfProducer = new Set(new Map(ofProducers.map((batch) => [batch.producerId, batch])).values());
 
   const staysEmpty = (batch: StoredBatch): boolean =>
-    batch === lastBatch ||
-    options.emptyBatches === 'keep' ||
-    (batch.producerId >= 0n && lastOfProducer.has(batch));
+    batch === lastBatch || options.emptyBatches === 'keep' || lastOfProducer.has(batch);
   const clean = (batch: StoredBatch): Uint8Array | null => {
     const bytes = batch.segment.subarray(batch.start, batch.end);
     if (batch.baseOffset >= stableEnd) return bytes;
