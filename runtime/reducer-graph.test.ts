@@ -196,6 +196,13 @@ test('forget takes the state and the timers of its reducer, and a tombstone foll
   assert.deepEqual([...graph.drainDirty()], []);
 });
 
+test('a key that comes and goes within one step leaves nothing behind, not even a tombstone', () => {
+  const reducer = counter('one', [], () => [{ kind: 'forget' }]);
+  const graph = graphOf(topologyOf([node(reducer, ['frame-features'])]), []);
+  give(graph, 'k', 'a', 0);
+  assert.deepEqual([...graph.drainDirty()], []);
+});
+
 test('restored at any point, a graph goes on as the one that was never stopped', () => {
   const source = 'frame-features';
   const build = (seen: string[]) => {

@@ -183,11 +183,16 @@ export class ReducerGraph {
 
   #step(node: Node, input: StepInput<unknown>, context: StepContext): void {
     const { reducer } = node.declared;
-    const slot = this.#slotOf(node, input.key);
-    node.store.dirty.add(input.key);
+    const { entries, dirty } = node.store;
+    const { key } = input;
+    const untouched = !entries.has(key) && !dirty.has(key);
+    const slot = this.#slotOf(node, key);
+    dirty.add(key);
     const effects: readonly Effect[] = reducer.step(slot.state, input, context);
     const origin = input.kind === 'record' ? input.origin : NO_ORIGIN;
     for (const effect of effects) this.#carryOut(slot, input, effect, origin, context);
+    // What came and went within one step was never in the changelog and needs no tombstone there.
+    if (untouched && !entries.has(key)) dirty.delete(key);
   }
 
   #carryOut(
