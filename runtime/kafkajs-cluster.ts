@@ -18,6 +18,7 @@ export type ClusterOptions = Security & {
   /** Addresses, host:port, of which one has to answer. */
   readonly brokers: readonly string[];
   readonly clientId: string;
+  readonly via: (address: string) => string;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -42,7 +43,7 @@ export class KafkajsCluster {
   readonly #coordinators = new Map<string, string>();
 
   constructor(options: ClusterOptions) {
-    const { clientId, connectTimeoutMs, requestTimeoutMs, ssl, sasl } = options;
+    const { clientId, via, connectTimeoutMs, requestTimeoutMs, ssl, sasl } = options;
     options.brokers.forEach(hostAndPort);
     if (options.brokers.length === 0) {
       throw new LogError(
@@ -53,6 +54,7 @@ export class KafkajsCluster {
     this.#options = options;
     this.#pool = new KafkajsPool({
       clientId,
+      via,
       connectTimeoutMs,
       requestTimeoutMs,
       ...(ssl === undefined ? {} : { ssl }),

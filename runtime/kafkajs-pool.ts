@@ -8,8 +8,13 @@ import { LogError } from './port.ts';
 /** Held-back requests to one broker at a time; more wait for one of them to end. */
 const HELD_BACK_MAX = 64;
 
+export type PoolOptions = Omit<ConnectionOptions, 'host' | 'port'> & {
+  /** Where to connect to for an address that a broker goes by. */
+  readonly via: (address: string) => string;
+};
+
 export class KafkajsPool {
-  readonly #options: Omit<ConnectionOptions, 'host' | 'port'>;
+  readonly #options: PoolOptions;
   readonly #lanes = new Map<string, Promise<KafkaConnection>>();
   readonly #open = new Set<KafkaConnection>();
   readonly #idle = new Map<string, KafkaConnection[]>();
@@ -17,7 +22,7 @@ export class KafkajsPool {
   readonly #waiting: (() => void)[] = [];
   #isClosed = false;
 
-  constructor(options: Omit<ConnectionOptions, 'host' | 'port'>) {
+  constructor(options: PoolOptions) {
     this.#options = options;
   }
 
@@ -65,7 +70,7 @@ export class KafkajsPool {
 
   async #connect(address: string): Promise<KafkaConnection> {
     this.#assertOpen();
-    const [host, port] = hostAndPort(address);
+    const [host, port] = hostAndPort(this.#options.via(address));
     for (const connection of this.#open) if (!connection.isOpen) this.#open.delete(connection);
     const connection = await KafkaConnection.open({ ...this.#options, host, port });
     if (this.#isClosed) connection.close();

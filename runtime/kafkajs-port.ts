@@ -45,6 +45,8 @@ export type KafkajsPortOptions = Security & {
   readonly brokers: readonly string[];
   /** Names this process in the broker's logs and metrics. */
   readonly clientId: string;
+  /** Where to connect to for an address that a broker goes by: for tunnels and port forwarding. Default: the same. */
+  readonly via?: (address: string) => string;
   readonly connectTimeoutMs?: number;
   /** How long a broker may take to answer, besides the time that it was asked to wait. */
   readonly requestTimeoutMs?: number;
@@ -60,6 +62,7 @@ export async function openKafkajsPort(options: KafkajsPortOptions): Promise<LogP
     requestTimeoutMs: 10_000,
     lookupTimeoutMs: 10_000,
     clock: systemClock,
+    via: (address) => address,
     ...options,
   });
   try {
@@ -151,6 +154,10 @@ class KafkajsPort implements LogPort {
       if (fatal !== undefined) throw fatal;
       // one partition without a leader does not hold up the others
       if (fetched.length === 0 && failures.length > 0) throw worstOf(failures);
+      // but who asks again at once, for want of data, shall not keep the brokers busy with it
+      if (failures.length > 0 && fetched.every(({ batches }) => batches.length === 0)) {
+        await this.#clock.sleep(Math.min(maxWaitMs, LEADERLESS_WAIT_MS));
+      }
       return fetched;
     });
   }
@@ -294,6 +301,8 @@ type LeaderFetch = {
 
 /** How much later than asked for an answer may come before others go ahead without it. */
 const OVERDUE_MS = 200;
+
+const LEADERLESS_WAIT_MS = 100;
 
 /** Room for one batch of the usual largest size. */
 const PARTITION_BYTES_MIN = 1 << 20;

@@ -42,7 +42,7 @@ export async function describeTopics(
   });
 }
 
-/** Returns when every partition of what it created has a leader. */
+/** Returns when every partition of what it created has a leader that serves it. */
 export async function createTopics(
   cluster: KafkajsCluster,
   clock: Clock,
@@ -73,7 +73,7 @@ export async function createTopics(
     if (errorCode !== ERROR.none) throw kafkaError(errorCode, `creating topic ${topic}`, errorMessage);
     created.push(topic);
   }
-  await untilLed(cluster, clock, missing);
+  await untilServed(cluster, clock, missing);
   return created;
 }
 
@@ -137,7 +137,11 @@ async function listOffsets(
   return offsets;
 }
 
-async function untilLed(cluster: KafkajsCluster, clock: Clock, topics: readonly NewTopic[]): Promise<void> {
+async function untilServed(
+  cluster: KafkajsCluster,
+  clock: Clock,
+  topics: readonly NewTopic[],
+): Promise<void> {
   const backoff = { initialMs: 10, maxMs: 200, giveUpAfterMs: cluster.requestTimeoutMs };
   await withRetries(clock, backoff, 'waiting for the leaders of new topics', async () => {
     const found = await cluster.metadataOf(topics.map(({ topic }) => topic));
@@ -147,6 +151,11 @@ async function untilLed(cluster: KafkajsCluster, clock: Clock, topics: readonly 
     if (waiting.length > 0) {
       throw new LogError('not-leader', `no leader yet for ${waiting.map(({ topic }) => topic).join(', ')}`);
     }
+    // a broker may be named as the leader a moment before it knows of it itself
+    const partitions = found.flatMap(({ topic, leaders }) =>
+      leaders.map((_, partition) => ({ topic, partition })),
+    );
+    await boundsOf(cluster, partitions);
   });
 }
 
