@@ -87,7 +87,7 @@ function frameHoldMs(intervalMs: number): number {
 }
 
 const WINDOW_PICTURES = 25;
-const WINDOW_MASK = 2 ** WINDOW_PICTURES - 1;
+const WINDOW_MASK = (1 << WINDOW_PICTURES) - 1;
 /** What the probe writes for a picture that has no predecessor. */
 const NO_PREDECESSOR_CENTI = 25_500;
 
