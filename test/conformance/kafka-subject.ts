@@ -7,8 +7,9 @@ import { systemClock } from '../../runtime/system-clock.ts';
 import type { Subject } from './conformance.ts';
 import { API_KEY, KafkaProxy } from './kafka-proxy.ts';
 
-/** Segments are closed by age, so that compaction may have them soon. */
+/** Segments are closed by age, so that compaction may have them soon; it merges only what fits into one of them. */
 export const COMPACTED_CONFIGS = {
+  'segment.bytes': '1048576',
   'segment.ms': '200',
   'min.cleanable.dirty.ratio': '0.001',
   'min.compaction.lag.ms': '0',
