@@ -1,4 +1,4 @@
-/** Stream detection: features of pictures and sound in, defects of streams out. One task per partition of programmes. */
+/** Stream detection: features in, defects of streams and their health out. One task per partition of programmes. */
 import { defineTopology } from '../runtime/define-topology.ts';
 import { audioSilence } from './detectors/audio-silence.ts';
 import { chunkOrder, SIGNAL_DEFAULTS } from './detectors/chunk-order.ts';
@@ -6,6 +6,7 @@ import { precedence } from './detectors/precedence.ts';
 import type { Detector } from './detectors/sample-detector.ts';
 import type { Settings } from './detectors/settings.ts';
 import { signalLost } from './detectors/signal-lost.ts';
+import { healthKeyOf, streamHealth } from './detectors/stream-health.ts';
 import { streamKeyOf } from './detectors/stream-step.ts';
 import { videoBlack } from './detectors/video-black.ts';
 import { videoFreeze } from './detectors/video-freeze.ts';
@@ -41,8 +42,19 @@ export function streamDetectionWith(detectors: readonly Detector[]) {
       })),
       // One defect where several types hold; programme time anchors; what viewers may be charged for.
       { kind: 'reducer', reducer: precedence, from: [chunkOrder.name, ...found], store },
+      // The figures of each stream over 10 s, "no data" included.
+      {
+        kind: 'reducer',
+        reducer: streamHealth,
+        from: [chunkOrder.name, precedence.name],
+        store,
+        keyOf: healthKeyOf,
+      },
     ],
-    sinks: [{ kind: 'sink', topic: 'stream-defects', from: [precedence.name], edge: 'same', sealed: true }],
+    sinks: [
+      { kind: 'sink', topic: 'stream-defects', from: [precedence.name], edge: 'same', sealed: true },
+      { kind: 'sink', topic: 'stream-health', from: [streamHealth.name], edge: 'same', sealed: false },
+    ],
     sealDelayMs: 3_000,
   });
 }
