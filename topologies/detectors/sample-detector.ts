@@ -88,7 +88,7 @@ export function frameDetector<S extends IntervalSettings, M = null>(
       if (!chunk.hasVideo || chunk.depth !== 'full') return;
       for (const index of chunk.framePtsMs.keys()) {
         const frame = frameOf(chunk, index, jumped);
-        yield { startMs: frame.ptsMs, holdMs: spec.frameHoldMs(frame.intervalMs), item: frame };
+        yield { sample: { startMs: frame.ptsMs, holdMs: spec.frameHoldMs(frame.intervalMs) }, item: frame };
       }
     },
     settledToMs: ({ chunk }) => chunk.basePtsMs + chunk.durationMs,
@@ -104,7 +104,8 @@ export function audioBlockDetector<S extends IntervalSettings, M = null>(
     *samplesOf({ chunk }) {
       for (let index = 0; index < blocksIn(chunk); index++) {
         const block = blockOf(chunk, index);
-        yield { startMs: block.startMs, holdMs: block.durationMs + BLOCK_SLACK_MS, item: block };
+        const holdMs = block.durationMs + BLOCK_SLACK_MS;
+        yield { sample: { startMs: block.startMs, holdMs }, item: block };
       }
     },
     // The next chunk's first block may begin before that chunk's pictures do.
@@ -125,7 +126,7 @@ type FeaturesStep = StreamStep & { readonly kind: 'features' };
 
 type Sampling<Item> = {
   readonly trackId: string;
-  samplesOf(step: FeaturesStep): Iterable<Sample & { readonly item: Item }>;
+  samplesOf(step: FeaturesStep): Iterable<{ readonly sample: Sample; readonly item: Item }>;
   /** Up to here no earlier sample can come any more. */
   settledToMs(step: FeaturesStep): number;
 };
@@ -154,7 +155,7 @@ function sampleDetector<Item, S extends IntervalSettings, M>(
       state.memo = newMemo();
     } else {
       if (given.jumped) stopSeeing(state.interval);
-      for (const { item, ...sample } of sampling.samplesOf(given)) {
+      for (const { sample, item } of sampling.samplesOf(given)) {
         // Settled first, so that `open` is what it is when this sample begins.
         settleTo(state.interval, sample.startMs, context);
         const judgement = spec.judge(item, settings, state.interval.run?.open ?? false, state.memo);

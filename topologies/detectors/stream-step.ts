@@ -111,5 +111,6 @@ export const transitions = list(transition);
 export type Transition = Readonly<StateOf<(typeof transition)['fields']>>;
 
 function escapePart(part: string): string {
+  if (!part.includes('/') && !part.includes('%')) return part;
   return part.replaceAll('%', '%25').replaceAll('/', '%2F');
 }
