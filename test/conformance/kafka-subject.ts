@@ -1,5 +1,5 @@
 /** Apache Kafka as the subject of the conformance suite, and of the control with stock kafkajs. */
-import { Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { openKafkajsPort } from '../../runtime/kafkajs-port.ts';
 import type { LogPort, TopicPartition } from '../../runtime/port.ts';
 import { batchesOf } from '../../runtime/record-batch.ts';
@@ -44,12 +44,8 @@ export function kafkaSubject(brokers: readonly string[]): Subject {
     compactedConfigs: COMPACTED_CONFIGS,
     rollSegment: () => systemClock.sleep(SEGMENT_MS),
     compact: async (partition) => untilEmptied(await openPort('conformance-compaction'), partition),
-    deleteBefore: ({ topic, partition }, offset) =>
-      withAdmin(brokers, async (admin) => {
-        // it deletes only in topics that it was asked about before
-        await admin.fetchTopicOffsets(topic);
-        await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] });
-      }),
+    deleteBefore: (partition, offset) =>
+      withAdmin(brokers, (admin) => deleteBefore(admin, partition, offset)),
     groupOffset: (groupId, { topic, partition }) =>
       withAdmin(brokers, async (admin) => {
         const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
@@ -61,6 +57,16 @@ export function kafkaSubject(brokers: readonly string[]): Subject {
       for (const proxy of proxies) await proxy.stop();
     },
   };
+}
+
+export async function deleteBefore(
+  admin: Admin,
+  { topic, partition }: TopicPartition,
+  offset: number,
+): Promise<void> {
+  // kafkajs deletes only in topics that it was asked about before
+  await admin.fetchTopicOffsets(topic);
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] });
 }
 
 /** Waits until the partition holds a batch without records. */
@@ -76,10 +82,7 @@ export async function untilEmptied(port: LogPort, { topic, partition }: TopicPar
   );
 }
 
-async function withAdmin<T>(
-  brokers: readonly string[],
-  action: (admin: ReturnType<Kafka['admin']>) => Promise<T>,
-): Promise<T> {
+async function withAdmin<T>(brokers: readonly string[], action: (admin: Admin) => Promise<T>): Promise<T> {
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   try {

@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { openKafkajsPort } from '../../../runtime/kafkajs-port.ts';
 import { testCluster } from '../../support/local-cluster.ts';
-import { COMPACTED_CONFIGS, untilEmptied } from '../kafka-subject.ts';
+import { COMPACTED_CONFIGS, deleteBefore, untilEmptied } from '../kafka-subject.ts';
 import { StockKafkajs, until } from './stock-kafkajs.ts';
 
 const cluster = await testCluster();
-const stock = new StockKafkajs(cluster.brokers);
+const stock = await StockKafkajs.start(cluster.brokers);
 after(async () => {
   await stock.close();
   await cluster.stop();
@@ -83,8 +83,7 @@ test('stock kafkajs goes on somewhere else when its offset is outside the log, a
   const topic = await stock.topic();
   const producer = await stock.producer();
   await producer.send({ topic, messages: Array.from({ length: 9 }, (_, i) => ({ value: `${i}` })) });
-  const admin = await stock.admin();
-  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '4' }] });
+  await deleteBefore(await stock.admin(), { topic, partition: 0 }, 4);
   const groupId = `${topic}-group`;
   const transaction = await (await stock.transactional()).transaction();
   await transaction.send({ topic, messages: [{ value: 'last' }] });

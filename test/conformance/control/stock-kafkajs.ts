@@ -10,6 +10,10 @@ import {
   type Producer,
   type ProducerConfig,
 } from 'kafkajs';
+import { openKafkajsPort } from '../../../runtime/kafkajs-port.ts';
+import type { LogPort } from '../../../runtime/port.ts';
+import { systemClock } from '../../../runtime/system-clock.ts';
+import { TransactionalProducer } from '../../../runtime/transactional-producer.ts';
 import type { KafkaProxy } from '../kafka-proxy.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -19,7 +23,29 @@ export class StockKafkajs {
   readonly #closing: (() => Promise<void>)[] = [];
   #admin: Admin | null = null;
 
-  constructor(brokers: readonly string[]) {
+  readonly #port: LogPort;
+
+  /**
+   * Coordinators and topics are made by our port: a fresh broker takes a while to have them, and how stock kafkajs bears
+   * that is not what is looked at here.
+   */
+  static async start(brokers: readonly string[]): Promise<StockKafkajs> {
+    const port = await openKafkajsPort({ brokers, clientId: 'control' });
+    const options = {
+      port,
+      clock: systemClock,
+      transactionalId: newName('txn'),
+      transactionTimeoutMs: 30_000,
+    };
+    const producer = await TransactionalProducer.open(options);
+    producer.begin();
+    await producer.sendGroupOffsets(newName('group'), []);
+    await producer.commit();
+    return new StockKafkajs(brokers, port);
+  }
+
+  private constructor(brokers: readonly string[], port: LogPort) {
+    this.#port = port;
     this.kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
   }
 
@@ -34,14 +60,7 @@ export class StockKafkajs {
 
   async topic(configs: Readonly<Record<string, string>> = {}): Promise<string> {
     const topic = newName('control');
-    const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
-    const admin = await this.admin();
-    await admin.createTopics({
-      topics: [{ topic, numPartitions: 1, replicationFactor: 1, configEntries }],
-      waitForLeaders: true,
-    });
-    // a broker may be named as the leader a moment before it serves
-    await admin.fetchTopicOffsets(topic);
+    await this.#port.createTopics([{ topic, partitions: 1, replicas: 1, configs }]);
     return topic;
   }
 
@@ -90,6 +109,7 @@ export class StockKafkajs {
 
   async close(): Promise<void> {
     for (const close of this.#closing.reverse()) await close();
+    await this.#port.close();
   }
 }
 

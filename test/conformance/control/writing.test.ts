@@ -8,7 +8,7 @@ import { API_KEY, KafkaProxy } from '../kafka-proxy.ts';
 import { newName, StockKafkajs, until } from './stock-kafkajs.ts';
 
 const cluster = await testCluster();
-const stock = new StockKafkajs(cluster.brokers);
+const stock = await StockKafkajs.start(cluster.brokers);
 after(async () => {
   await stock.close();
   await cluster.stop();
