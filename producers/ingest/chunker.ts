@@ -78,7 +78,7 @@ export class Chunker {
     this.#pictures.push({ ptsMs, features, decodedAtMs });
     // Its time is known, how long it lasts is not: it has passed its own beginning only.
     this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);
-    return this.#takeComplete();
+    return this.#takeSeconds();
   }
 
   addAudioBlocks(blocks: readonly AudioBlock[], decodedAtMs: number): FrameFeatures[] {
@@ -86,11 +86,22 @@ export class Chunker {
       this.#blocks.push({ ...block, decodedAtMs });
       this.#audioEndMs = Math.max(this.#audioEndMs, (block.index + 1) * AUDIO_BLOCK_MS);
     }
-    return this.#takeComplete();
+    return this.#takeSeconds();
   }
 
   addDecodeErrors(count: number): void {
     this.#decodeErrors += count;
+  }
+
+  /** A record of what every track has said already, though its second is not over; none when there is nothing. */
+  takeComplete(): FrameFeatures[] {
+    const records: FrameFeatures[] = [];
+    const horizonMs = this.#horizonMs();
+    const waits =
+      (this.#pictures[0]?.ptsMs ?? horizonMs) < horizonMs ||
+      (this.#blocks[0]?.index ?? horizonMs) * AUDIO_BLOCK_MS < horizonMs;
+    if (waits && horizonMs > this.#baseMs) this.#takeUpTo(horizonMs, records);
+    return records;
   }
 
   /**
@@ -120,7 +131,7 @@ export class Chunker {
     return this.#pictures.length > 0 || this.#blocks.length > 0;
   }
 
-  #takeComplete(): FrameFeatures[] {
+  #takeSeconds(): FrameFeatures[] {
     const records: FrameFeatures[] = [];
     const horizonMs = this.#horizonMs();
     while (nextBoundaryMs(this.#baseMs) <= horizonMs) this.#takeUpTo(nextBoundaryMs(this.#baseMs), records);

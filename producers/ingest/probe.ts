@@ -140,6 +140,7 @@ export class Probe {
     const exit = await decoder.exited;
     this.#decoder = null;
     if (exit.signal === null) this.#chunker.addDecodeErrors(decoder.messages.takeErrors());
+    if (this.#signal.aborted) return { next: 'end', reason: '' };
     if (exit.startError !== null) {
       return { next: 'give-up', reason: `${this.#context.ffmpegPath} does not run: ${exit.startError}` };
     }
@@ -293,6 +294,8 @@ export class Probe {
       await clock.sleep(WATCH_MS, signal);
       if (signal.aborted) return;
       const silentMs = clock.nowMs() - this.#lastInputMs;
+      // A live input comes segment by segment: what is complete need not wait for the next one.
+      if (silentMs >= WATCH_MS) await this.#context.emit(this.#chunker.takeComplete());
       const failing = this.#decoder === null || this.#failsNow(this.#decoder);
       const limitMs = this.#spec.signalLostMs * (failing ? 1 : QUIET_FACTOR);
       if (silentMs >= limitMs && !this.#lost) {
