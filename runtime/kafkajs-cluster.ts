@@ -120,9 +120,21 @@ export class KafkajsCluster {
     return decoded<T>(exchange, name, payload);
   }
 
-  /** Makes sure that some broker answers. */
+  /** Makes sure that some broker answers, and means to go on. */
   async reach(): Promise<void> {
-    await this.#withAny((address) => this.#pool.shared(address, 'control'));
+    await this.#withAny(async (address) => {
+      const connection = await this.#pool.shared(address, 'control');
+      try {
+        await connection.ask(METADATA_OF_NOTHING);
+      } catch (cause) {
+        if (!(cause instanceof LogError) || cause.code !== 'unreachable') throw cause;
+        throw new LogError(
+          'unreachable',
+          `The Kafka broker at ${address} hung up on the first request: check whether it expects a login.`,
+          { cause },
+        );
+      }
+    });
   }
 
   /** Asks one broker after the other until one answers. */
@@ -315,6 +327,14 @@ export function throwOnUnknown(topics: readonly TopicMetadata[]): void {
       throw kafkaError(errorCode, `metadata of ${topic}`);
   }
 }
+
+/** Version 6, no topics, none to be created: any broker that serves us answers it. */
+const METADATA_OF_NOTHING: WireRequest = {
+  apiName: 'Metadata',
+  apiKey: 3,
+  apiVersion: 6,
+  body: new Uint8Array(5),
+};
 
 const UNKNOWN_TOPIC_MS = 1_000;
 

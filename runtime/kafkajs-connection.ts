@@ -24,6 +24,8 @@ export class KafkaConnection {
   readonly address: string;
   readonly #inner: KafkajsConnection;
   readonly #clientId: Buffer;
+  #underWay = 0;
+  #isRetired = false;
   #isClosed = false;
 
   /** Connects, asks for the broker's versions and authenticates. Nothing was asked of the broker when this rejects. */
@@ -57,8 +59,17 @@ export class KafkaConnection {
     this.#inner.requestQueue.scheduleCheckPendingRequests = () => {};
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed || !this.#inner.isConnected();
+  }
+
+  /**
+   * Whether it takes requests. A session that is about to expire (KIP-368) does not: kafkajs could authenticate again on
+   * the same connection, but would then take the answers to requests under way for answers to that.
+   */
   get isOpen(): boolean {
-    return !this.#isClosed && this.#inner.isConnected();
+    if (this.isClosed) return false;
+    return this.#inner.sasl === null || this.#inner.isAuthenticated();
   }
 
   /**
@@ -68,12 +79,22 @@ export class KafkaConnection {
    * @param longestMs for requests that the broker holds back, instead of the request timeout
    */
   async ask(request: WireRequest, longestMs = 0): Promise<Buffer> {
+    this.#underWay++;
     try {
       return await this.#exchange(request, longestMs);
     } catch (error) {
       this.close();
       throw this.#requestFailure(request, error);
+    } finally {
+      this.#underWay--;
+      if (this.#isRetired) this.retire();
     }
+  }
+
+  /** Closes once no request waits for an answer any more. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#underWay === 0) this.close();
   }
 
   /** Requests that wait for an answer fail with `unreachable`. */
@@ -100,10 +121,6 @@ export class KafkaConnection {
   }
 
   async #exchange({ apiKey, apiName, apiVersion, body }: WireRequest, longestMs: number): Promise<Buffer> {
-    // sessions may have a lifetime (KIP-368)
-    if (!this.#inner.isAuthenticated() && this.#inner.sasl !== null && apiKey !== API_VERSIONS) {
-      await this.#inner.authenticate();
-    }
     const correlationId = this.#inner.nextCorrelationId();
     const head = Buffer.allocUnsafe(14 + this.#clientId.length);
     head.writeInt32BE(head.length - 4 + body.length, 0);
@@ -138,12 +155,12 @@ export class KafkaConnection {
         { cause: error },
       );
     }
-    const why = code === 'ECONNREFUSED' ? 'nothing listens there' : message;
-    return new LogError(
-      'unreachable',
-      `The Kafka broker at ${this.address} cannot be reached (${why}): start it, or give the right address in KAFKA_BROKERS.`,
-      { cause: error },
-    );
+    const [why, advice] =
+      code === 'ECONNREFUSED'
+        ? ['nothing listens there', 'start it, or give the right address in KAFKA_BROKERS']
+        : [message, 'check the address in KAFKA_BROKERS, and whether the broker expects TLS or a login'];
+    const text = `The Kafka broker at ${this.address} cannot be reached (${why}): ${advice}.`;
+    return new LogError('unreachable', text, { cause: error });
   }
 
   #requestFailure({ apiName }: WireRequest, error: unknown): LogError {
@@ -202,7 +219,6 @@ const VERSIONS = {
 
 export type RequestName = keyof typeof VERSIONS;
 
-const API_VERSIONS = 18;
 const SASL_AUTHENTICATE = 36;
 
 type ApiVersion = { readonly apiKey: number; readonly minVersion: number; readonly maxVersion: number };

@@ -33,6 +33,7 @@ export class KafkajsPool {
     if (opening !== undefined) {
       const connection = await opening;
       if (connection.isOpen) return connection;
+      connection.retire();
       // whoever sees first that it is gone opens the next one
       if (this.#lanes.get(name) !== opening) return this.shared(address, lane);
     }
@@ -71,7 +72,7 @@ export class KafkajsPool {
   async #connect(address: string): Promise<KafkaConnection> {
     this.#assertOpen();
     const [host, port] = hostAndPort(this.#options.via(address));
-    for (const connection of this.#open) if (!connection.isOpen) this.#open.delete(connection);
+    for (const connection of this.#open) if (connection.isClosed) this.#open.delete(connection);
     const connection = await KafkaConnection.open({ ...this.#options, host, port });
     if (this.#isClosed) connection.close();
     this.#assertOpen();
@@ -83,6 +84,7 @@ export class KafkajsPool {
     const idle = this.#idleAt(address);
     for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
       if (connection.isOpen) return connection;
+      connection.retire();
     }
     return null;
   }
