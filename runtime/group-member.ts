@@ -51,7 +51,6 @@ export class GroupMember {
   #membership: GroupMembership;
   #tasks: readonly number[] = [];
   #isAssigned = false;
-  #joins = 0;
   #lastAnswerMs: number;
   #wantsRejoin = false;
   #isClosed = false;
@@ -115,7 +114,7 @@ export class GroupMember {
     const { port, topics, taskCount, sessionTimeoutMs, rebalanceTimeoutMs, groupId } = this.#options;
     this.#wantsRejoin = false;
     const { memberId, generationId } = this.#membership;
-    const state = { owned: this.#tasks, generationId, joins: this.#joins++, taskCount };
+    const state = { owned: this.#tasks, generationId, taskCount };
     const joined = await port.joinGroup({
       groupId,
       memberId,

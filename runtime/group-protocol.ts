@@ -10,9 +10,8 @@ export const GROUP_PROTOCOL = 'everyview-sticky-1';
 
 export type MemberState = {
   readonly owned: readonly number[];
+  /** Of the last assignment. Another one with every join: a broker does not rebalance for who says the same again. */
   readonly generationId: number;
-  /** Goes up with every join: a broker does not rebalance for a member that says the same as before. */
-  readonly joins: number;
   readonly taskCount: number;
 };
 
@@ -32,10 +31,9 @@ export function decodeMember(groupId: string, metadata: Uint8Array): MemberState
     const reader = new WireReader(metadata);
     reader.int16();
     reader.array(() => reader.string());
-    const { owned, generationId, joins, taskCount } = jsonOf(reader.bytes());
-    if (!isTasks(owned) || !isInteger(generationId) || !isInteger(joins) || !isInteger(taskCount))
-      throw new Error('not ours');
-    return { owned, generationId, joins, taskCount };
+    const { owned, generationId, taskCount } = jsonOf(reader.bytes());
+    if (!isTasks(owned) || !isInteger(generationId) || !isInteger(taskCount)) throw new Error('not ours');
+    return { owned, generationId, taskCount };
   });
 }
 
