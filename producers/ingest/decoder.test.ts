@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DecoderMessages, ffmpegBuild } from './decoder.ts';
+import { IngestError } from './stream-spec.ts';
+import { FFMPEG } from './testing.ts';
+
+const mark = (picture: number) =>
+  `[Parsed_metadata_3 @ 0x55] [info] frame:${picture}    pts:0       pts_time:0\n[Parsed_metadata_3 @ 0x55] [info] n=1\n`;
+
+test('errors are counted for the picture that they came before', async () => {
+  const messages = new DecoderMessages();
+  messages.push(`${mark(0)}[h264 @ 0x1] [error] corrupted macroblock 3 4\n`);
+  messages.push(
+    `[h264 @ 0x1] [info] concealing 12 DC, 12 AC, 12 MV errors in P frame\n${mark(1).slice(0, 30)}`,
+  );
+  assert.equal(messages.hasMark(1), false);
+  const waiting = messages.waitForMark(1);
+  messages.push(`${mark(1).slice(30)}[mpegts @ 0x1] [warning] Packet corrupt\n${mark(2)}`);
+  await waiting;
+  assert.deepEqual(
+    [0, 1, 2].map((picture) => messages.takeErrorsBefore(picture)),
+    [0, 2, 0],
+  );
+});
+
+test('when the messages end nobody waits for a picture any more', async () => {
+  const messages = new DecoderMessages();
+  const waiting = messages.waitForMark(7);
+  messages.end();
+  await waiting;
+  assert.equal(messages.takeErrorsBefore(7), 0);
+});
+
+test('what the input declares is read from its description, not from the output', () => {
+  const messages = new DecoderMessages();
+  messages.push("[info] Input #0, mov, from 'x':\n[info]   Stream #0:0: Video: h264, 640x360\n");
+  messages.push('[info]   Stream #0:1: Video: mjpeg (attached pic)\n');
+  messages.push("[info] Output #0, nut, to 'pipe:1':\n[info]   Stream #0:1: Audio: pcm_s16le\n");
+  assert.deepEqual(messages.declared, { video: true, audio: false });
+});
+
+test('memory is bounded, whatever is said', () => {
+  const messages = new DecoderMessages();
+  for (let i = 0; i < 500; i++) messages.push(`[h264 @ 0x1] [error] ${'x'.repeat(3000)}\n`);
+  messages.push('y'.repeat(100_000));
+  assert.equal(messages.recent.length, 30);
+  assert.ok(messages.recent.every((line) => line.length <= 1000));
+});
+
+test('a playlist that cannot be had is a failure of the input, not an error of the decoder', () => {
+  const messages = new DecoderMessages();
+  messages.push('[hls @ 0x1] [warning] Failed to reload playlist 0\n');
+  assert.equal(messages.inputFailures, 1);
+  assert.equal(messages.takeErrors(), 0);
+});
+
+test('the build is told; what is not ffmpeg is refused with what to do', async () => {
+  assert.match(await ffmpegBuild(FFMPEG), /^\S+$/);
+  await assert.rejects(
+    ffmpegBuild('/nowhere/ffmpeg'),
+    (error) => error instanceof IngestError && /install ffmpeg 5\.1 or newer/.test(error.message),
+  );
+  await assert.rejects(ffmpegBuild('/bin/true'), /is not ffmpeg/);
+});
