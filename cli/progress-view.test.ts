@@ -60,18 +60,18 @@ test('lines that are drawn again never wrap, whatever colours are in them', () =
 /** What is to be seen after these writes: knows "up n lines", "clear below" and colours. */
 function screenAfter(written: readonly string[]): string[] {
   let lines: string[] = [];
-  const escape = '\x1b[';
+  const csi = '\x1b[';
   for (const text of written) {
     let rest = text;
-    if (rest.startsWith(escape)) {
-      const up = Number.parseInt(rest.slice(escape.length), 10);
-      if (!Number.isNaN(up) && rest.startsWith(`${escape}${up}F`)) {
+    if (rest.startsWith(csi)) {
+      const up = Number.parseInt(rest.slice(csi.length), 10);
+      if (!Number.isNaN(up) && rest.startsWith(`${csi}${up}F`)) {
         lines = lines.slice(0, lines.length - up);
-        rest = rest.slice(`${escape}${up}F${escape}0J`.length);
+        rest = rest.slice(`${csi}${up}F${csi}0J`.length);
       }
     }
     const plain = rest
-      .split(escape)
+      .split(csi)
       .map((piece, index) => (index === 0 ? piece : piece.replace(/^[0-9;]*m/, '')));
     lines.push(...plain.join('').split('\n').slice(0, -1));
   }

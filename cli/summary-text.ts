@@ -1,6 +1,11 @@
 /** The account of a run for people. */
 import type { LatencyFigures } from '../consumers/summary/latency.ts';
-import type { ComparedFault, ComparisonSummary, RunSummary } from '../consumers/summary/summary.ts';
+import type {
+  ComparedFault,
+  ComparisonSummary,
+  RunSummary,
+  RunTiming,
+} from '../consumers/summary/summary.ts';
 import { mediaTime, seconds, streamLabel } from '../consumers/tail/record-line.ts';
 import { styled, type Terminal, table } from './terminal.ts';
 
@@ -24,7 +29,7 @@ export function summaryLines(summary: RunSummary, terminal: Terminal): readonly 
 }
 
 /** How long it took until there was something to see. */
-export function firstRecordLine({ timing }: Pick<RunSummary, 'timing'>): string {
+export function firstRecordLine({ timing }: { readonly timing: Omit<RunTiming, 'watchedMs'> }): string {
   const setup = `set-up ${seconds(timing.setupMs)}`;
   if (timing.firstRecordMs === null) return `no record came (${setup})`;
   const decoding = seconds(timing.firstRecordMs - timing.setupMs);
@@ -73,8 +78,10 @@ function latencyLines({ latency }: RunSummary): string[] {
     ['', ...['p50', 'p99', 'max', 'of'].map((name) => name.padStart(6))],
     row('frame decoded -> defect, by the records', latency.decodedToLog.defect),
     row('frame decoded -> alert, by the records', latency.decodedToLog.alert),
+    row('frame decoded -> alert firing (rule holds it back), by the records', latency.decodedToLog.firing),
     row('frame decoded -> defect seen by a read_committed subscriber', latency.decodedToSubscriber.defect),
     row('frame decoded -> alert seen by a read_committed subscriber', latency.decodedToSubscriber.alert),
+    row('frame decoded -> alert firing, seen by that subscriber', latency.decodedToSubscriber.firing),
   ]);
 }
 

@@ -20,18 +20,17 @@ export type WatchedStream = {
 export type SeenDefect = {
   /** The latest revision. */
   latest: StreamDefect;
+  /** When what opened it was decoded; 0 when a deadline opened it. */
   readonly decodedAtMs: number;
-  /** From decoding to the log time of the record that caused it, ms; null when a deadline did. */
-  readonly decodedToLogMs: number | null;
-  readonly decodedToSeenMs: number | null;
 };
+
+/** How long a result took, ms: to the log time of what caused it, and until this subscriber had it in hand. */
+export type Delay = { readonly toLogMs: number; readonly toSeenMs: number };
 
 export type SeenAlert = {
   latest: QosAlert;
+  /** Seen in this run. */
   versions: number;
-  /** Of the version that fired; null before, and where the record that led to it is not known. */
-  decodedToLogMs: number | null;
-  decodedToSeenMs: number | null;
 };
 
 /**
@@ -43,13 +42,16 @@ export class RunRecord {
   readonly defects = new Map<string, SeenDefect>();
   /** Of an earlier run; by defectId. */
   readonly carriedOverDefects = new Set<string>();
+  /** From decoding to a defect, to an alert about it (pending or firing), and to an alert that fires. */
+  readonly detected: Delay[] = [];
+  readonly raised: Delay[] = [];
+  readonly fired: Delay[] = [];
   /** Chunks that came twice. */
   repeatedChunks = 0;
   /** When the first feature record was seen, Unix ms; null before there is one. */
   firstRecordAtMs: number | null = null;
   readonly #firstOffsets: ReadonlyMap<number, number>;
   readonly #alerts = new Map<string, SeenAlert>();
-  readonly #carriedOverAlerts = new Set<string>();
   readonly #silenceDefects = new Set<string>();
   readonly #lastChunks = new Map<string, { readonly epochMs: number; readonly seq: number }>();
   #ingestEndedAtMs: number | null = null;
@@ -59,16 +61,31 @@ export class RunRecord {
     this.#firstOffsets = firstOffsets;
   }
 
-  /** Alerts about this run's defects. */
+  /** Alerts about at least one defect of this run, by their latest version. */
   get alerts(): readonly SeenAlert[] {
-    return [...this.#alerts.values()].filter(
-      ({ latest }) => !this.#isCarriedOver(latest) && !this.#isOfSilence(latest),
+    return [...this.#alerts.values()].filter(({ latest }) => this.#isOurs(latest));
+  }
+
+  /** Alerts that changed, but tell of defects of an earlier run only. */
+  get carriedOverAlerts(): number {
+    const others = [...this.#alerts.values()].filter(({ latest }) => !this.#isOurs(latest));
+    return others.filter(({ latest }) => !latest.defectIds.some((id) => this.#silenceDefects.has(id))).length;
+  }
+
+  /** Whether an alert tells of what an earlier run left open, as far as the records until now show. */
+  isOfEarlierRun({ defectIds }: QosAlert): boolean {
+    return (
+      defectIds.length > 0 && !defectIds.some((id) => this.defects.has(id) || this.#silenceDefects.has(id))
     );
   }
 
-  get carriedOverAlerts(): number {
-    const begunNow = [...this.#alerts.values()].filter(({ latest }) => this.#isCarriedOver(latest));
-    return this.#carriedOverAlerts.size + begunNow.length;
+  /** Up to where each programme was watched, on its own timeline, ms. */
+  watchedUpToMs(): ReadonlyMap<string, number> {
+    const upToMs = new Map<string, number>();
+    for (const { programmeId, watchedUpToMs } of this.streams.values()) {
+      upToMs.set(programmeId, Math.max(upToMs.get(programmeId) ?? 0, watchedUpToMs));
+    }
+    return upToMs;
   }
 
   /** From here on, silence is our own doing. */
@@ -106,32 +123,24 @@ export class RunRecord {
     if (this.#isSilence(defect)) this.#silenceDefects.add(defect.defectId);
     else if (defect.event === 'open' || defect.event === 'point') {
       const { decodedAtMs, detectedAtMs } = defect;
-      this.defects.set(defect.defectId, {
-        latest: defect,
-        decodedAtMs,
-        decodedToLogMs: decodedAtMs > 0 ? detectedAtMs - decodedAtMs : null,
-        decodedToSeenMs: decodedAtMs > 0 ? seenAtMs - decodedAtMs : null,
-      });
+      this.defects.set(defect.defectId, { latest: defect, decodedAtMs });
+      if (decodedAtMs > 0) {
+        this.detected.push({ toLogMs: detectedAtMs - decodedAtMs, toSeenMs: seenAtMs - decodedAtMs });
+      }
     } else if (known !== undefined && defect.revision > known.latest.revision) known.latest = defect;
   }
 
   takeAlert(alert: QosAlert, seenAtMs: number): void {
-    let known = this.#alerts.get(alert.alertId);
-    if (known === undefined) {
-      if (alert.version !== 1) {
-        this.#carriedOverAlerts.add(alert.alertId);
-        return;
-      }
-      known = { latest: alert, versions: 0, decodedToLogMs: null, decodedToSeenMs: null };
-      this.#alerts.set(alert.alertId, known);
-    } else if (alert.version <= known.latest.version) return;
+    const known = this.#alerts.get(alert.alertId) ?? { latest: alert, versions: 0 };
+    if (known.versions > 0 && alert.version <= known.latest.version) return;
+    this.#alerts.set(alert.alertId, known);
     known.latest = alert;
     known.versions += 1;
-    if (alert.status !== 'firing' || known.decodedToSeenMs !== null) return;
     const decodedAtMs = this.#decodedAtMsOf(alert);
     if (decodedAtMs === null) return;
-    known.decodedToLogMs = alert.updatedAtMs - decodedAtMs;
-    known.decodedToSeenMs = seenAtMs - decodedAtMs;
+    const delay = { toLogMs: alert.updatedAtMs - decodedAtMs, toSeenMs: seenAtMs - decodedAtMs };
+    if (alert.previousStatus === '' || alert.previousStatus === 'resolved') this.raised.push(delay);
+    if (alert.status === 'firing' && alert.previousStatus !== 'firing') this.fired.push(delay);
   }
 
   /** Opened by a deadline, and not by a chunk, after ingest had ended. */
@@ -144,22 +153,19 @@ export class RunRecord {
     );
   }
 
-  #isCarriedOver({ defectIds }: QosAlert): boolean {
-    return (
-      defectIds.length > 0 &&
-      defectIds.every((id) => this.carriedOverDefects.has(id) && !this.defects.has(id))
-    );
+  #isOurs({ defectIds, version }: QosAlert): boolean {
+    return defectIds.length === 0 ? version === 1 : defectIds.some((id) => this.defects.has(id));
   }
 
-  #isOfSilence({ defectIds }: QosAlert): boolean {
-    return defectIds.length > 0 && defectIds.every((id) => this.#silenceDefects.has(id));
-  }
-
-  /** When what fired the alert was decoded; where a timer fired it, when what opened its latest defect was. */
-  #decodedAtMsOf(alert: QosAlert): number | null {
-    if (alert.decodedAtMs > 0) return alert.decodedAtMs;
-    const defect = this.defects.get(alert.defectIds.at(-1) ?? '');
-    return defect === undefined || defect.decodedAtMs === 0 ? null : defect.decodedAtMs;
+  /**
+   * When what led to this version was decoded: for a timer, what opened the latest defect. Null where that is not a
+   * defect of this run.
+   */
+  #decodedAtMsOf({ decodedAtMs, defectIds }: QosAlert): number | null {
+    const defect = this.defects.get(defectIds.at(-1) ?? '');
+    if (defect === undefined) return null;
+    const ofDefect = defect.decodedAtMs > 0 ? defect.decodedAtMs : null;
+    return decodedAtMs > 0 ? decodedAtMs : ofDefect;
   }
 }
 

@@ -71,22 +71,45 @@ test('that streams fall silent when their ingest ends is no finding', () => {
   assert.deepEqual([defects.total, alerts.total, alerts.carriedOver], [2, 0, 0]);
 });
 
-test('an alert is measured when it first fires, from the record that led to it or else from its defect', () => {
+test('alerts are measured when they are raised and when they fire, each time, and not in between', () => {
   const run = newRun();
   run.takeDefect(defect('a', 'open', 1, null), 0);
-  run.takeAlert(alert('x', 1, 'pending'), 2_600);
-  run.takeAlert(alert('x', 2, 'firing', { updatedAtMs: 3_000 }), 3_100);
-  run.takeAlert(alert('x', 3, 'firing', { updatedAtMs: 9_000 }), 9_100);
-  run.takeAlert(alert('y', 1, 'firing', { updatedAtMs: 4_000, decodedAtMs: 0 }), 4_100);
-  run.takeAlert(alert('z', 1, 'firing', { decodedAtMs: 0, defectIds: ['unknown'] }), 4_100);
+  const step = (
+    version: number,
+    status: string,
+    previousStatus: string,
+    updatedAtMs: number,
+    decodedAtMs = 0,
+  ) =>
+    run.takeAlert(
+      alert('x', version, status, { previousStatus, updatedAtMs, decodedAtMs }),
+      updatedAtMs + 100,
+    );
+  step(1, 'pending', '', 2_500, 2_000);
+  step(2, 'firing', 'pending', 3_500);
+  step(3, 'firing', 'firing', 9_000, 8_900);
+  step(4, 'resolved', 'firing', 12_000);
+  step(5, 'firing', 'resolved', 20_300, 20_000);
+  run.takeAlert(alert('y', 1, 'firing', { defectIds: ['unknown'] }), 4_100);
   const { alerts, latency } = summarise(run, null, TIMING);
-  assert.deepEqual(alerts, { total: 3, versions: 5, byStatus: { firing: 3 }, carriedOver: 0 });
-  assert.deepEqual(latency.decodedToLog.alert, { count: 2, p50Ms: 1000, p99Ms: 2000, maxMs: 2000 });
-  assert.deepEqual(latency.decodedToSubscriber.alert, { count: 2, p50Ms: 1100, p99Ms: 2100, maxMs: 2100 });
+  assert.deepEqual(alerts, { total: 1, versions: 5, byStatus: { firing: 1 }, carriedOver: 1 });
+  assert.deepEqual(latency.decodedToLog.alert, { count: 2, p50Ms: 300, p99Ms: 500, maxMs: 500 });
+  assert.deepEqual(latency.decodedToLog.firing, { count: 2, p50Ms: 300, p99Ms: 1500, maxMs: 1500 });
+  assert.deepEqual(latency.decodedToSubscriber.firing, { count: 2, p50Ms: 400, p99Ms: 1600, maxMs: 1600 });
+});
+
+test('an alert of an earlier run that a defect of this one brings back is one of this run', () => {
+  const run = newRun();
+  run.takeDefect(defect('a', 'open', 1, null), 0);
+  run.takeAlert(alert('x', 7, 'firing', { previousStatus: 'resolved', defectIds: ['old', 'a'] }), 2_600);
+  const { alerts, latency } = summarise(run, null, TIMING);
+  assert.deepEqual(alerts, { total: 1, versions: 1, byStatus: { firing: 1 }, carriedOver: 0 });
+  assert.equal(latency.decodedToSubscriber.alert.p50Ms, 600);
 });
 
 test('versions of an alert that come twice or too late change nothing', () => {
   const run = newRun();
+  run.takeDefect(defect('a', 'open', 1, null), 0);
   run.takeAlert(alert('x', 1, 'firing'), 0);
   run.takeAlert(alert('x', 2, 'resolved'), 0);
   run.takeAlert(alert('x', 2, 'resolved'), 0);
@@ -179,6 +202,7 @@ function alert(alertId: string, version: number, status: string, changes: Partia
     alertId,
     version,
     status,
+    previousStatus: '',
     decodedAtMs: 2000,
     updatedAtMs: 2500,
     defectIds: ['a'],

@@ -1,7 +1,7 @@
 /** The account of one run: what was watched, what was found, how fast, and how that compares with the truth. */
 import { compareWithTruth, type FaultResult, type FoundDefect, type InjectedFault } from './comparison.ts';
 import { type LatencyFigures, latencyFigures } from './latency.ts';
-import type { RunRecord, WatchedStream } from './run-record.ts';
+import type { Delay, RunRecord, WatchedStream } from './run-record.ts';
 
 export type StreamSummary = {
   readonly programmeId: string;
@@ -31,12 +31,20 @@ export type ComparisonSummary = {
   readonly faults: readonly ComparedFault[];
 };
 
-/** Durations in ms, all by the same machine's clock where probe and broker run on one. */
+/** From the decoding of what caused it; durations in ms, where probe and broker share a clock. */
+export type Latencies = {
+  readonly defect: LatencyFigures;
+  /** The first version of an alert, pending or firing. */
+  readonly alert: LatencyFigures;
+  /** The version that fires: what the rule holds back before that is included. */
+  readonly firing: LatencyFigures;
+};
+
 export type LatencySummary = {
-  /** From the records alone: decodedAtMs of the causing chunk to the log time of the record that caused the result. */
-  readonly decodedToLog: { readonly defect: LatencyFigures; readonly alert: LatencyFigures };
+  /** From the records alone: decodedAtMs of the causing chunk to the log time of the record or timer that caused the result. */
+  readonly decodedToLog: Latencies;
   /** decodedAtMs to the moment at which a read_committed subscriber in this process had the result in hand. */
-  readonly decodedToSubscriber: { readonly defect: LatencyFigures; readonly alert: LatencyFigures };
+  readonly decodedToSubscriber: Latencies;
 };
 
 export type RunTiming = {
@@ -116,24 +124,21 @@ export function summarise(
   };
 }
 
-function latencyOf(run: RunRecord): LatencySummary {
-  const figures = <T>(items: Iterable<T>, durationMs: (item: T) => number | null) =>
-    latencyFigures([...items].map(durationMs).filter((value) => value !== null));
+function latencyOf({ detected, raised, fired }: RunRecord): LatencySummary {
+  const figures = (durationMs: (delay: Delay) => number): Latencies => ({
+    defect: latencyFigures(detected.map(durationMs)),
+    alert: latencyFigures(raised.map(durationMs)),
+    firing: latencyFigures(fired.map(durationMs)),
+  });
   return {
-    decodedToLog: {
-      defect: figures(run.defects.values(), ({ decodedToLogMs }) => decodedToLogMs),
-      alert: figures(run.alerts, ({ decodedToLogMs }) => decodedToLogMs),
-    },
-    decodedToSubscriber: {
-      defect: figures(run.defects.values(), ({ decodedToSeenMs }) => decodedToSeenMs),
-      alert: figures(run.alerts, ({ decodedToSeenMs }) => decodedToSeenMs),
-    },
+    decodedToLog: figures(({ toLogMs }) => toLogMs),
+    decodedToSubscriber: figures(({ toSeenMs }) => toSeenMs),
   };
 }
 
 function comparisonOf(run: RunRecord, truth: readonly InjectedFault[]): ComparisonSummary {
   const defects = [...run.defects.values()].map(({ latest }) => foundDefect(latest));
-  const { faults, falseAlarms } = compareWithTruth(truth, defects, watchedUpTo(run.streams.values()));
+  const { faults, falseAlarms } = compareWithTruth(truth, defects, run.watchedUpToMs());
   const compared = faults.map((fault): ComparedFault => {
     const alert = run.alerts.find(
       ({ latest }) => fault.defectId !== null && latest.defectIds.includes(fault.defectId),
@@ -149,14 +154,6 @@ function comparisonOf(run: RunRecord, truth: readonly InjectedFault[]): Comparis
     falseAlarms,
     faults: compared,
   };
-}
-
-function watchedUpTo(streams: Iterable<WatchedStream>): ReadonlyMap<string, number> {
-  const upToMs = new Map<string, number>();
-  for (const { programmeId, watchedUpToMs } of streams) {
-    upToMs.set(programmeId, Math.max(upToMs.get(programmeId) ?? 0, watchedUpToMs));
-  }
-  return upToMs;
 }
 
 function streamSummary(stream: WatchedStream): StreamSummary {

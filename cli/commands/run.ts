@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { dataFolder } from '../../local/folders.ts';
+import { openCluster } from '../cluster.ts';
+import type { Action } from '../context.ts';
+import { aborted } from '../interruption.ts';
+import { openLog } from '../logging.ts';
+import { line } from '../terminal.ts';
+import { topologiesNamed } from '../topologies.ts';
+import { startWorkers } from '../workers.ts';
+
+export type RunOptions = { readonly topologies: readonly string[] };
+
+export function addRun(program: Command, run: (options: RunOptions) => Promise<void>): void {
+  program
+    .command('run')
+    .summary('run topologies against a Kafka that is there')
+    .description(
+      `Runs topologies until Ctrl-C: all of them, or those named. Start it as often as you like, on as many machines as
+you like: the processes share the tasks, and take over from one that dies.`,
+    )
+    .argument('[topology...]', "names as in 'everyview describe'")
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ everyview run                       everything in this process
+  $ everyview run stream-detection      one topology; more of it in other processes
+  $ KAFKA_BROKERS=kafka-1:9092 SCHEMA_REGISTRY_URL=http://registry:8081 everyview run
+
+Uses KAFKA_BROKERS and SCHEMA_REGISTRY_URL, or the cluster that 'everyview start' runs here.
+First: 'everyview topics --deploy', once. Next: 'everyview ingest' brings streams, 'everyview tail' shows results.`,
+    )
+    .action((topologies: string[]) => run({ topologies }));
+}
+
+export const runRun: Action<RunOptions> = async (context, options) => {
+  const { err, env, interruption } = context;
+  const topologies = topologiesNamed(options.topologies);
+  await using closing = new AsyncDisposableStack();
+  const log = openLog(dataFolder(env), (text) => line(err, text));
+  closing.defer(() => log.close());
+  const cluster = await openCluster(context, { clientId: 'everyview-run', needsRegistry: true });
+  closing.defer(() => cluster.close());
+  const workers = await startWorkers({
+    brokers: cluster.brokers,
+    registry: cluster.registry,
+    topologies,
+    logger: log.logger,
+  });
+  line(
+    err,
+    `running ${topologies.map(({ name }) => name).join(' and ')} on ${cluster.brokers.join(',')}; Ctrl-C ends it, the log is ${log.file}`,
+  );
+  try {
+    await Promise.race([workers.failed, aborted(interruption.signal)]);
+  } finally {
+    line(err, 'ending: committing and giving the tasks back');
+    await workers.stop();
+  }
+  return 0;
+};

@@ -1,0 +1,73 @@
+/** Ingest into a Kafka cluster: probes, their sink, and what they say, told to the log and to the caller. */
+import { Kafka, logLevel } from 'kafkajs';
+import type { Logger } from 'pino';
+import { type Ingest, type IngestProgress, startIngest } from '../producers/ingest/ingest.ts';
+import { createKafkaSink } from '../producers/ingest/kafka-sink.ts';
+import type { StreamSpecInput } from '../producers/ingest/stream-spec.ts';
+import { systemClock } from '../runtime/system-clock.ts';
+import { lookUpSchemaIds, type Registry } from '../schemas/registry.ts';
+
+export type IngestServiceOptions = {
+  readonly brokers: readonly string[];
+  readonly registry: Registry;
+  readonly streams: readonly StreamSpecInput[];
+  readonly ffmpegPath: string;
+  readonly probeId: string;
+  readonly logger: Logger;
+};
+
+/** As {@link startIngest}; stopping it also flushes and disconnects the sink. */
+export async function startIngestService(options: IngestServiceOptions): Promise<Ingest> {
+  const { brokers, registry, logger } = options;
+  const ids = await lookUpSchemaIds(registry, ['frame-features']);
+  const kafka = new Kafka({
+    brokers: [...brokers],
+    clientId: `everyview-ingest-${options.probeId}`,
+    logLevel: logLevel.WARN,
+    logCreator: () => (entry) => logger.info({ kafkajs: entry.log }, `kafkajs: ${entry.log.message}`),
+  });
+  const sink = await createKafkaSink({ kafka, schemaId: ids.get('frame-features')!, clock: systemClock });
+  try {
+    const ingest = await startIngest({
+      streams: options.streams,
+      sink,
+      ffmpegPath: options.ffmpegPath,
+      clock: systemClock,
+      probeId: options.probeId,
+      onProgress: (progress) => logProgress(logger, progress),
+    });
+    return {
+      done: ingest.done,
+      stats: () => ingest.stats(),
+      async stop() {
+        await ingest.stop();
+        await sink.close();
+      },
+    };
+  } catch (error) {
+    await sink.close();
+    throw error;
+  }
+}
+
+function logProgress(logger: Logger, progress: IngestProgress): void {
+  const stream = progress.stream.programmeId;
+  switch (progress.kind) {
+    case 'started':
+      logger.info({ stream }, `${stream}: the first record is on its way`);
+      break;
+    case 'note':
+      logger.warn({ stream }, `${stream}: ${progress.message}`);
+      break;
+    case 'dropped':
+      logger.warn({ stream, reason: progress.reason }, progress.message);
+      break;
+    case 'finished': {
+      const { kind, reason } = progress.outcome;
+      const what = `${stream}: ${kind}${reason === '' ? '' : `, ${reason}`}`;
+      if (kind === 'failed') logger.error({ stream, reason }, what);
+      else logger.info({ stream }, what);
+      break;
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/** One run of the whole pipeline in this process: from the first record to an end in order. */
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import type { RunRecord } from '../consumers/summary/run-record.ts';
+import type { RunTiming } from '../consumers/summary/summary.ts';
+import type { Ingest, StreamResult } from '../producers/ingest/ingest.ts';
+import type { Clock } from '../runtime/port.ts';
+import type { QosAlert } from '../schemas/records.ts';
+import { readingCodec } from './cluster.ts';
+import { ExpectedError } from './failure.ts';
+import { startIngestService } from './ingest-service.ts';
+import { aborted } from './interruption.ts';
+import { type RunWatcher, watchRun } from './run-watcher.ts';
+import type { Prepared } from './start-setup.ts';
+import { TOPOLOGIES } from './topologies.ts';
+import { startWorkers, type Workers } from './workers.ts';
+
+export type PipelineOptions = {
+  readonly prepared: Prepared;
+  /** Counted from the first record; null for no end. */
+  readonly forMs: number | null;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Asks for an end in order. */
+  readonly signal: AbortSignal;
+  /** Unix time in ms at which this process began. */
+  readonly processStartedAtMs: number;
+  readonly onWatching: () => void;
+  readonly onFirstRecord: (timing: Pick<RunTiming, 'setupMs' | 'firstRecordMs'>) => void;
+  readonly onAlert: (alert: QosAlert, isOfEarlierRun: boolean) => void;
+  readonly onEnding: (why: EndReason) => void;
+};
+
+export type EndReason = 'time-is-up' | 'interrupted' | 'streams-ended' | 'failed';
+
+export type RunResult = {
+  readonly run: RunRecord;
+  readonly timing: RunTiming;
+  readonly endedBy: EndReason;
+  /** Why it failed; null when it did not. */
+  readonly failure: unknown;
+  readonly streams: readonly StreamResult[];
+};
+
+const NOTHING_DECODED_MS = 60_000;
+const SETTLE_MS_MAX = 20_000;
+const SETTLE_POLL_MS = 100;
+
+/** Throws when it cannot even begin; what fails later is in the result, after everything was ended. */
+export async function runPipeline(options: PipelineOptions): Promise<RunResult> {
+  const { prepared, clock, logger, processStartedAtMs } = options;
+  await using closing = new AsyncDisposableStack();
+  const watcher = await watchRun({
+    port: prepared.port,
+    clock,
+    codec: readingCodec(prepared.registry),
+    onAlert: options.onAlert,
+    onUndecodable: ({ topic, partition, offset }, err) =>
+      logger.warn({ topic, partition, offset, err }, `a record of ${topic} cannot be decoded`),
+  });
+  closing.defer(() => watcher.stop());
+  const access = { brokers: prepared.cluster.brokers, registry: prepared.registry, logger };
+  const workers = closing.adopt(await startWorkers({ ...access, topologies: TOPOLOGIES }), stopQuietly);
+  const setupMs = clock.nowMs() - processStartedAtMs;
+  const { ffmpegPath, streams } = prepared;
+  const ingest = await startIngestService({ ...access, streams, ffmpegPath, probeId: hostname() });
+  closing.defer(() => ingest.stop());
+  options.onWatching();
+  void watcher.firstRecord.then((atMs) =>
+    options.onFirstRecord({ setupMs, firstRecordMs: atMs - processStartedAtMs }),
+  );
+  const ended = await untilEnd(options, watcher, workers, ingest);
+  options.onEnding(ended.endedBy);
+  const ingestEndedAtMs = clock.nowMs();
+  const failure = await endInOrder(options, watcher, workers, ingest, ended.failure);
+  const firstAtMs = watcher.run.firstRecordAtMs;
+  return {
+    run: watcher.run,
+    timing: {
+      setupMs,
+      firstRecordMs: firstAtMs === null ? null : firstAtMs - processStartedAtMs,
+      watchedMs: firstAtMs === null ? 0 : ingestEndedAtMs - firstAtMs,
+    },
+    endedBy: failure === null ? ended.endedBy : 'failed',
+    failure,
+    streams: await ingest.done,
+  };
+}
+
+type Ended = { readonly endedBy: EndReason; readonly failure: unknown };
+
+async function untilEnd(
+  options: PipelineOptions,
+  watcher: RunWatcher,
+  workers: Workers,
+  ingest: Ingest,
+): Promise<Ended> {
+  const { clock, forMs, prepared, signal } = options;
+  const settled = new AbortController();
+  const by = (endedBy: EndReason) => (): Ended => ({ endedBy, failure: null });
+  const timeIsUp = async (): Promise<Ended> => {
+    await watcher.firstRecord;
+    if (forMs === null) return new Promise(() => {});
+    await clock.sleep(forMs, settled.signal);
+    return { endedBy: 'time-is-up', failure: null };
+  };
+  const nothingDecoded = async (): Promise<never> => {
+    await clock.sleep(NOTHING_DECODED_MS, settled.signal);
+    if (watcher.run.firstRecordAtMs === null) throw nothingCame();
+    return new Promise(() => {});
+  };
+  try {
+    return await Promise.race([
+      aborted(signal).then(by('interrupted')),
+      timeIsUp(),
+      nothingDecoded(),
+      ingest.done.then(by('streams-ended')),
+      prepared.cluster.broken.then((failure): Ended => ({ endedBy: 'failed', failure })),
+      workers.failed,
+      watcher.failed,
+    ]);
+  } catch (failure) {
+    return { endedBy: 'failed', failure };
+  } finally {
+    settled.abort();
+  }
+}
+
+/** Streams first, then what is still under way, then the tasks. Resolves to the first failure, null for none. */
+async function endInOrder(
+  options: PipelineOptions,
+  watcher: RunWatcher,
+  workers: Workers,
+  ingest: Ingest,
+  failedBefore: unknown,
+): Promise<unknown> {
+  let failure = failedBefore;
+  const attempt = async (step: () => Promise<void>): Promise<void> => {
+    try {
+      await step();
+    } catch (error) {
+      failure ??= error;
+      options.logger.error({ err: error }, 'ending the run');
+    }
+  };
+  watcher.run.endIngest(options.clock.nowMs());
+  await attempt(() => ingest.stop());
+  if (failure === null) await attempt(() => settle(options, watcher, workers));
+  await attempt(() => workers.stop());
+  if (failure === null) await attempt(() => watcher.catchUp());
+  return failure;
+}
+
+/** Waits until every task has got past the last record, so that the account holds all that follows from it. */
+async function settle(
+  { clock, logger }: PipelineOptions,
+  watcher: RunWatcher,
+  workers: Workers,
+): Promise<void> {
+  await watcher.catchUp();
+  const lastRecordMs = watcher.latestFeatureTimeMs();
+  const deadlineMs = clock.nowMs() + SETTLE_MS_MAX;
+  const isBehind = () =>
+    workers.metrics().some(({ tasks }) => tasks.some(({ timeMs }) => timeMs < lastRecordMs));
+  while (isBehind()) {
+    if (clock.nowMs() > deadlineMs) {
+      logger.warn(
+        `not everything was processed ${SETTLE_MS_MAX} ms after the last record; the end may be missing`,
+      );
+      return;
+    }
+    await Promise.race([clock.sleep(SETTLE_POLL_MS), workers.failed]);
+  }
+}
+
+/** When the run ends by an exception, that one counts. */
+async function stopQuietly(workers: Workers): Promise<void> {
+  await Promise.allSettled([workers.stop()]);
+}
+
+function nothingCame(): ExpectedError {
+  return new ExpectedError(
+    `no record came within ${NOTHING_DECODED_MS / 1000} s`,
+    'See the log for what the decoders say, and try one input with everyview ingest',
+  );
+}

@@ -1,0 +1,114 @@
+/** The subscriber of a run: reads what the pipeline says as anybody could, keeps the account, tells of alerts. */
+import { RunRecord } from '../consumers/summary/run-record.ts';
+import { decodeControl } from '../runtime/control-records.ts';
+import type { Clock, LogPort } from '../runtime/port.ts';
+import type { FetchingCodec } from '../runtime/task.ts';
+import { SchemaError, UnknownSchemaId } from '../schemas/errors.ts';
+import type { FrameFeatures, QosAlert, StreamDefect } from '../schemas/records.ts';
+import { type FollowedRecord, followLog, startPositions } from './follow-log.ts';
+
+export type RunWatcher = {
+  readonly run: RunRecord;
+  /** Resolves with its Unix time in ms when the first feature record was seen. */
+  readonly firstRecord: Promise<number>;
+  /** Rejects when the log cannot be read any more; never resolves. */
+  readonly failed: Promise<never>;
+  /** Log time of the newest feature record; 0 before the first. */
+  latestFeatureTimeMs(): number;
+  /** Resolves when everything that is committed by now was read. */
+  catchUp(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export type RunWatcherOptions = {
+  readonly port: LogPort;
+  readonly clock: Clock;
+  readonly codec: FetchingCodec;
+  /** Called for every version of every alert, as it comes. */
+  readonly onAlert: (alert: QosAlert, isOfEarlierRun: boolean) => void;
+  /** A record that cannot be decoded; it is left out of the account. */
+  readonly onUndecodable: (record: FollowedRecord, error: SchemaError) => void;
+};
+
+const TOPICS = ['frame-features', 'stream-defects', 'qos-alerts'] as const;
+
+/** Begins at the present ends of the topics. Resolves once it knows where those are: start ingest after that. */
+export async function watchRun(options: RunWatcherOptions): Promise<RunWatcher> {
+  const { port, clock } = options;
+  const positions = await startPositions(port, TOPICS, { kind: 'latest' });
+  const firstOffsets = positions.filter(({ topic }) => topic === 'frame-features');
+  const run = new RunRecord(new Map(firstOffsets.map(({ partition, offset }) => [partition, offset])));
+  const first = Promise.withResolvers<number>();
+  const ending = new AbortController();
+  let latestFeatureTimeMs = 0;
+  let fetches = 0;
+  let waiting: { readonly afterFetch: number; readonly resolve: () => void }[] = [];
+  const done = followLog({
+    port,
+    clock,
+    positions,
+    signal: ending.signal,
+    onRecord: async (record) => {
+      if (decodeControl(record.headers) === null) await take(record, run, options);
+      if (record.topic === 'frame-features') {
+        latestFeatureTimeMs = Math.max(latestFeatureTimeMs, record.timestampMs);
+      }
+      if (run.firstRecordAtMs !== null) first.resolve(run.firstRecordAtMs);
+      return false;
+    },
+    onCaughtUp: (isCaughtUp) => {
+      fetches += 1;
+      if (!isCaughtUp) return;
+      for (const { afterFetch, resolve } of waiting) if (fetches > afterFetch) resolve();
+      waiting = waiting.filter(({ afterFetch }) => fetches <= afterFetch);
+    },
+  });
+  const failed = new Promise<never>((_resolve, reject) => done.catch(reject));
+  failed.catch(() => {});
+  return {
+    run,
+    firstRecord: first.promise,
+    failed,
+    latestFeatureTimeMs: () => latestFeatureTimeMs,
+    catchUp() {
+      // The fetch that is under way may have been answered before now; the one after it was not.
+      const afterFetch = fetches + 1;
+      return Promise.race([new Promise<void>((resolve) => waiting.push({ afterFetch, resolve })), failed]);
+    },
+    async stop() {
+      ending.abort();
+      await done;
+    },
+  };
+}
+
+async function take(record: FollowedRecord, run: RunRecord, options: RunWatcherOptions): Promise<void> {
+  if (record.value === null) return;
+  const seenAtMs = options.clock.nowMs();
+  const value = await decoded(record, record.value, options);
+  if (value === null) return;
+  if (record.topic === 'frame-features') run.takeFeatures(value as FrameFeatures, seenAtMs);
+  if (record.topic === 'stream-defects') run.takeDefect(value as StreamDefect, seenAtMs);
+  if (record.topic === 'qos-alerts') {
+    run.takeAlert(value as QosAlert, seenAtMs);
+    options.onAlert(value as QosAlert, run.isOfEarlierRun(value as QosAlert));
+  }
+}
+
+async function decoded(
+  record: FollowedRecord,
+  bytes: Uint8Array,
+  { codec, onUndecodable }: RunWatcherOptions,
+): Promise<unknown> {
+  for (;;) {
+    try {
+      return codec.decode(record.topic, bytes);
+    } catch (error) {
+      if (error instanceof UnknownSchemaId) await codec.fetchSchema(error.schemaId);
+      else if (error instanceof SchemaError) {
+        onUndecodable(record, error);
+        return null;
+      } else throw error;
+    }
+  }
+}
