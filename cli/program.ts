@@ -1,6 +1,6 @@
 /** The everyview command: its sub-commands, and what each ends with. */
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Help, type Option } from 'commander';
 import { addDescribe, runDescribe } from './commands/describe.ts';
 import { addDoctor, runDoctor } from './commands/doctor.ts';
 import { addIngest, runIngest } from './commands/ingest.ts';
@@ -50,7 +50,7 @@ function newProgram({ out, err }: CliContext): Command {
       getOutHasColors: () => out.hasColour,
       getErrHasColors: () => err.hasColour,
     })
-    .configureHelp({ styleTitle: (text) => text.replace(/^./, (first) => first.toUpperCase()) })
+    .configureHelp({ optionDescription: describeOption })
     .exitOverride()
     .showSuggestionAfterError()
     .addHelpText(
@@ -68,6 +68,11 @@ Your own streams and cluster (KAFKA_BROKERS, SCHEMA_REGISTRY_URL):
 
 'everyview COMMAND --help' has examples for each.`,
     );
+}
+
+/** A flag that is off unless given needs no words for that. */
+function describeOption(option: Option): string {
+  return option.defaultValue === false ? option.description : new Help().optionDescription(option);
 }
 
 function tellFailure(error: unknown, { err }: CliContext): number {

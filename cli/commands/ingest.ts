@@ -53,7 +53,8 @@ Examples:
 streams.json: {"streams": [{"programmeId": "news", "input": "news.mp4", "loop": true}]}
 with renditionId, vantage, pace and signalLostMs if you like. Files are looked for beside the list.
 
-Exits with 1 when a stream failed. First: 'everyview run'. Next: 'everyview tail qos-alerts'.`,
+Exits with 1 when a stream failed. First: 'everyview run'.
+Next: 'everyview tail qos-alerts'.`,
     )
     .action((inputs: string[], flags: Omit<IngestOptions, 'inputs'>) => run({ inputs, ...flags }));
 }

@@ -15,8 +15,8 @@ export function addRun(program: Command, run: (options: RunOptions) => Promise<v
     .command('run')
     .summary('run topologies against a Kafka that is there')
     .description(
-      `Runs topologies until Ctrl-C: all of them, or those named. Start it as often as you like, on as many machines as
-you like: the processes share the tasks, and take over from one that dies.`,
+      'Runs topologies until Ctrl-C: all of them, or those named. Start it as often as you like, on as many machines ' +
+        'as you like: the processes share the tasks, and take over from one that dies.',
     )
     .argument('[topology...]', "names as in 'everyview describe'")
     .addHelpText(
@@ -28,7 +28,8 @@ Examples:
   $ KAFKA_BROKERS=kafka-1:9092 SCHEMA_REGISTRY_URL=http://registry:8081 everyview run
 
 Uses KAFKA_BROKERS and SCHEMA_REGISTRY_URL, or the cluster that 'everyview start' runs here.
-First: 'everyview topics --deploy', once. Next: 'everyview ingest' brings streams, 'everyview tail' shows results.`,
+First: 'everyview topics --deploy', once.
+Next: 'everyview ingest' brings streams, 'everyview tail' shows results.`,
     )
     .action((topologies: string[]) => run({ topologies }));
 }

@@ -37,9 +37,9 @@ export function addStart(program: Command, run: (options: StartOptions) => Promi
     .command('start')
     .summary('run everything on this machine, and watch live video being watched')
     .description(
-      `Sets everything up and runs it on this machine: Kafka, a schema registry, ffmpeg on real clips into which faults
-were put, detection, alerts. Prints alerts as they come, and at the end what was found of the faults; the pipeline
-itself never sees their list.`,
+      'Sets everything up and runs it on this machine: Kafka, a schema registry, ffmpeg on real clips into which ' +
+        'faults were put, detection, alerts. Prints alerts as they come, and at the end what was found of the faults; ' +
+        'the pipeline itself never sees their list.',
     )
     .option(
       '--for <duration>',

@@ -1,4 +1,4 @@
-import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { isTopicName, TOPIC_NAMES, type TopicName } from '../../schemas/topics.ts';
 import { openCluster, readingCodec } from '../cluster.ts';
@@ -27,9 +27,11 @@ Topics: ${TOPIC_NAMES.join(', ')}.`,
     )
     .addArgument(new Argument('<topic>', 'a topic of the list above').argParser(topicNamed))
     .option('--json', 'NDJSON: place, time, key and every field of the value', false)
-    .option('--from <point>', 'beginning, latest, or a time such as 2026-01-31T18:30:00Z', parseStartPoint, {
-      kind: 'latest',
-    } satisfies StartPoint)
+    .addOption(
+      new Option('--from <point>', 'beginning, latest, or a time such as 2026-01-31T18:30:00Z')
+        .argParser(parseStartPoint)
+        .default({ kind: 'latest' } satisfies StartPoint, 'latest'),
+    )
     .option('--max <n>', 'end after n records', wholeNumber('number of records', 1, 1e12))
     .option('--until-end', 'end when all that is there was printed', false)
     .option('--control', 'print ticks, seals and configuration records too', false)
