@@ -99,6 +99,28 @@ test('the same bytes give the same records, damaged ones too', async () => {
   }
 });
 
+test('key frames of a frozen picture at a starved bitrate do not end its still run; nearly still content is not one', async () => {
+  const frozen = inFolder('frozen.mpg');
+  const held = [
+    '-i',
+    join(MEDIA, 'city-360p.mp4'),
+    '-vf',
+    'select=eq(n\\,75),loop=loop=-1:size=1,setpts=N/25/TB',
+  ];
+  const starved = ['-c:v', 'mpeg2video', '-b:v', '600k', '-maxrate', '600k', '-bufsize', '600k', '-g', '12'];
+  await ffmpeg(...held, ...starved, '-r', '25', '-t', '6', '-f', 'mpegts', frozen);
+  const still = picturesOf((await watchToEnd(frozen)).records);
+  assert.ok(
+    still.some((picture) => picture.diffMeanCenti > 100 && picture.ptsMs > 1000),
+    'it does pulse',
+  );
+  assert.ok(still.at(-1)!.anchorAgeMs >= 5000, `age ${still.at(-1)!.anchorAgeMs} ms`);
+  // From 41 s to 44 s three small figures move in a wide shot that is still otherwise.
+  const trailer = picturesOf((await watchToEnd(join(MEDIA, 'big-buck-bunny-trailer-360p.mp4'))).records);
+  const lit = trailer.filter((picture) => picture.darkPermille < 950);
+  assert.ok(Math.max(...lit.map((picture) => picture.anchorAgeMs)) < 1000);
+});
+
 test('pictures that are missing stay missing', async () => {
   const gap = inFolder('gap.mkv');
   const pictures = ['-f', 'lavfi', '-i', 'testsrc2=size=160x90:rate=25:duration=4'];

@@ -150,6 +150,6 @@ class Sender {
     const producer = this.#producer;
     this.#producer = null;
     // A producer that threw may throw again on leaving; the batch's own outcome is what counts.
-    await producer?.disconnect().catch(() => {});
+    await Promise.allSettled([producer?.disconnect()]);
   }
 }
