@@ -86,6 +86,24 @@ test('rejoining gives a new generation, with the same tasks', async () => {
   });
 });
 
+test('asking for a new generation while one is on its way disturbs nobody a second time', async () => {
+  const world = new World();
+  await world.run(async () => {
+    const a = world.member();
+    await world.until(() => a.last !== null);
+    const b = world.member();
+    // as a worker does that wants to open its tasks while the group rebalances
+    await world.until(() => world.broker.describeGroup('g').state === 'preparing');
+    b.member.rejoin();
+    await world.until(() => a.says('0 1 2') && b.says('3 4 5'));
+    const { generationId } = b.last!;
+    await world.clock.sleep(5 * HEARTBEAT_MS);
+    assert.equal(b.last!.generationId, generationId);
+    await b.member.assertGeneration(generationId);
+    await world.close(a, b);
+  });
+});
+
 test('who slept through its session loses everything, is told so, and comes back', async () => {
   const world = new World();
   await world.run(async () => {

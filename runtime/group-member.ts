@@ -51,6 +51,7 @@ export class GroupMember {
   #membership: GroupMembership;
   #tasks: readonly number[] = [];
   #isAssigned = false;
+  #isJoining = false;
   #lastAnswerMs: number;
   #wantsRejoin = false;
   #isClosed = false;
@@ -84,8 +85,12 @@ export class GroupMember {
     this.#lastAnswerMs = this.#options.clock.nowMs();
   }
 
-  /** Asks for a new generation, keeping what is assigned until it comes. */
+  /**
+   * Asks for a new generation, keeping what is assigned until it comes. While a join is under way that is the one: to
+   * join once more after it would disturb the group again, and whoever asks then for its tasks would ask for ever.
+   */
   rejoin(): void {
+    if (this.#isJoining) return;
     this.#wantsRejoin = true;
     this.#wakeUp.abort();
   }
@@ -113,6 +118,7 @@ export class GroupMember {
   async #join(): Promise<void> {
     const { port, topics, taskCount, sessionTimeoutMs, rebalanceTimeoutMs, groupId } = this.#options;
     this.#wantsRejoin = false;
+    this.#isJoining = true;
     const { memberId, generationId } = this.#membership;
     const state = { owned: this.#tasks, generationId, taskCount };
     const joined = await port.joinGroup({
@@ -150,6 +156,7 @@ export class GroupMember {
   }
 
   #publish(tasks: readonly number[]): void {
+    this.#isJoining = false;
     if (this.#isClosed) return;
     const before = this.#tasks;
     this.#tasks = tasks;
@@ -182,6 +189,7 @@ export class GroupMember {
 
   /** After a failed join or heartbeat. */
   async #recover(error: unknown): Promise<void> {
+    this.#isJoining = false;
     if (this.#isClosed) return;
     if (!(error instanceof LogError)) throw error;
     switch (error.code) {
