@@ -83,6 +83,8 @@ export class TaskCore {
   #timeMs = 0;
   #outSeq = 0;
   #current: Located | null = null;
+  /** One of the reducers left the current record out; it may be more than one, and counts once. */
+  #isLeftOut = false;
 
   constructor(options: TaskCoreOptions) {
     this.#options = options;
@@ -106,18 +108,14 @@ export class TaskCore {
       enqueue(source.channels[0]!, record);
       return;
     }
-    const writer = integerOf(record.headers, SOURCE_TASK_HEADER);
-    if (writer !== null && writer >= 0 && writer < source.channels.length) {
+    const writer = writerOf(source, record);
+    if (writer !== null) {
       enqueue(source.channels[writer]!, record);
       return;
     }
     if (decodeControl(record.headers) === null) {
-      this.#deadLetter(
-        source,
-        record,
-        'no-source-task',
-        `no header ${SOURCE_TASK_HEADER} names the task that wrote it`,
-      );
+      // Nobody's: it waits its turn among the first writer's, and is refused then.
+      enqueue(source.channels[0]!, record);
       return;
     }
     // A tick of our own, or a configuration: it holds for every writer.
@@ -153,8 +151,10 @@ export class TaskCore {
     take(state.next);
     this.#advance(timeMs);
     this.counts.recordsIn += 1;
-    if (fault !== null) this.#deadLetter(source, record, codeOf(fault), messageOf(fault));
-    else this.#process(source, record, value);
+    if (fault !== null) {
+      this.counts.leftOut += 1;
+      this.#deadLetter(source, record, codeOf(fault), messageOf(fault));
+    } else this.#process(source, record, value);
     return PROCESSED;
   }
 
@@ -214,10 +214,11 @@ export class TaskCore {
     const key = textOf(record.key!);
     const origin: Origin = { topic: source.topic, partition: source.partition, offset: record.offset };
     this.#current = { topic: source.topic, partition: source.partition, record };
-    const leftOut = this.counts.leftOut;
+    this.#isLeftOut = false;
     this.graph.process(source.topic, key, value, this.#timeMs, origin, this.#context);
     this.#current = null;
-    if (this.counts.leftOut === leftOut) this.counts.processed += 1;
+    if (this.#isLeftOut) this.counts.leftOut += 1;
+    else this.counts.processed += 1;
   }
 
   /** Log time moves on: timers first, then seals, then whatever moved it. */
@@ -257,6 +258,8 @@ export class TaskCore {
 
   #decode(source: Source, record: PendingRecord): unknown {
     const { topic } = source;
+    if (source.channels.length > 1 && writerOf(source, record) === null)
+      throw new BadRecord('no-source-task', `no header ${SOURCE_TASK_HEADER} names the task that wrote it`);
     if (record.key === null) throw new BadRecord('no-key', 'the record has no key');
     if (record.value === null)
       throw new BadRecord('no-value', 'the record has neither a value nor a control header');
@@ -273,19 +276,19 @@ export class TaskCore {
     return {
       onEmit: (topic, key, value, edge) => this.#emit(topic, key, value, edge),
       onDrop: (reason) => {
-        this.counts.leftOut += 1;
+        this.#isLeftOut = true;
         countOne(this.counts.dropped, reason);
       },
       onLate: (reason) => {
         const at = this.#current;
-        this.counts.leftOut += 1;
+        this.#isLeftOut = true;
         this.counts.late += 1;
         if (at === null) return;
         this.#sideline('late-records', at, 'late', reason);
       },
       onDeadLetter: (code, reason) => {
         const at = this.#current;
-        this.counts.leftOut += 1;
+        this.#isLeftOut = true;
         if (at === null)
           throw new Error(`a timer asked for a dead letter (${code}: ${reason}): only records can be one`);
         countOne(this.counts.deadLettered, code);
@@ -368,6 +371,12 @@ const PROCESSED: StepResult = { kind: 'processed' };
 const NO_HEADERS: readonly LogHeader[] = [];
 
 type Located = { readonly topic: string; readonly partition: number; readonly record: PendingRecord };
+
+/** The task that wrote a record on a repartition edge; null when no header names one of them. */
+function writerOf(source: MergeSource, record: PendingRecord): number | null {
+  const writer = integerOf(record.headers, SOURCE_TASK_HEADER);
+  return writer !== null && writer >= 0 && writer < source.channels.length ? writer : null;
+}
 
 function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');

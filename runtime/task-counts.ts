@@ -1,4 +1,4 @@
-/** What a task counted since it was opened. When nothing is in flight: recordsIn = processed + left out. */
+/** What a task counted since it was opened. When nothing is in flight: recordsIn = processed + leftOut. */
 export type Counts = {
   recordsIn: number;
   processed: number;
@@ -6,7 +6,7 @@ export type Counts = {
   /** Ticks, seals and configuration records. */
   controls: number;
   late: number;
-  /** Records that a reducer dropped, was late for, or gave up. */
+  /** Records that could not be read, or that some reducer dropped, was late for, or gave up; each once. */
   leftOut: number;
   readonly dropped: Map<string, number>;
   readonly deadLettered: Map<string, number>;
