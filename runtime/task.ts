@@ -5,10 +5,11 @@
  * The commit protocol, by number, is in ARCHITECTURE.md.
  */
 
-import { encodeControl } from './control-records.ts';
+import { decodeControl, encodeControl } from './control-records.ts';
 import { POSITIONS_STORE } from './define-topology.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import type { Clock, FetchedPartition, FetchRequest, LogPort } from './port.ts';
+import type { LogHeader } from './record-batch.ts';
 import { TaskCore, type ValueCodec } from './task-core.ts';
 import { changelogTopic, type Input, inputsOf, isEmpty, requestOf, restoreTask } from './task-inputs.ts';
 import type { Source } from './task-sources.ts';
@@ -174,14 +175,16 @@ export class Task {
     while (reader.next()) {
       const { cursor } = reader;
       const value = cursor.value();
+      const headers = cursor.headers();
       this.core.offer(source, {
         offset: cursor.offset,
         timestampMs: cursor.timestampMs,
         key: cursor.key(),
         value,
-        headers: cursor.headers(),
+        headers,
       });
-      if (value !== null) sawOthers = true;
+      // a seal is a word of its writer; a tick only says that some reader went on without one
+      if (value !== null || !isTick(headers)) sawOthers = true;
     }
     source.fetchOffset = reader.position;
     input.stableEnd = fetched.bounds.stableEnd;
@@ -219,7 +222,9 @@ export class Task {
     if (this.#failure !== null || this.#committing !== null) return;
     this.#tickSilentInputs();
     const { clock, limits } = this.#options;
-    const due = clock.nowMs() - this.#lastCommitAtMs >= limits.commitEveryMs;
+    const due =
+      clock.nowMs() - this.#lastCommitAtMs >= limits.commitEveryMs ||
+      this.#outputs.sizeBytes >= limits.uncommittedBytesMax;
     if (!this.#tickPending && !(this.#dirty && due)) return;
     this.#committing = this.#commit()
       .catch((error: unknown) => {
@@ -332,3 +337,8 @@ export class Task {
 }
 
 const POSITION_KEY = Buffer.from('position');
+
+function isTick(headers: readonly LogHeader[]): boolean {
+  const control = decodeControl(headers);
+  return control !== null && control !== 'unknown' && control.kind === 'tick';
+}

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QosAlert, StreamDefect } from '../schemas/records.ts';
 import { chunk, tinyCounting, tinyGathering } from '../test/support/tiny-topologies.ts';
-import { NO_CONFIGS } from './config-store.ts';
-import { decodeControl } from './control-records.ts';
+import { configStore } from './config-store.ts';
+import { decodeControl, encodeControl } from './control-records.ts';
 import { applicationIdOf, deployTopics, partitionCounts, writerTasksOf } from './deploy.ts';
 import { fixedGroup } from './group-session.ts';
 import { type CommittedRecord, MemoryBroker } from './memory-broker.ts';
+import { type FaultPlan, scriptedFaults } from './memory-faults.ts';
 import { partitionOf } from './partitioner.ts';
+import type { TaskLimits } from './task.ts';
 import type { Topology } from './topology.ts';
 import { localCodec } from './value-codec.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -29,19 +31,23 @@ async function cluster() {
     }),
   );
   const partitions = await clock.run(partitionCounts(port));
-  const work = (topology: Topology) =>
-    new Worker({
+  const work = (topology: Topology, limits: Partial<TaskLimits> = {}, faults?: FaultPlan) => {
+    const name = topology.name;
+    const port = broker.openPort(faults === undefined ? { clientId: name } : { clientId: name, faults });
+    return new Worker({
       topology,
       applicationId: applicationIdOf(topology),
-      port: broker.openPort({ clientId: topology.name }),
+      port,
       clock,
       codec,
-      configs: NO_CONFIGS,
+      configs: configStore(port, codec),
+      limits,
       partitions,
       writerTasks: writerTasksOf([tinyCounting, tinyGathering], partitions),
       openGroup: fixedGroup(),
       onEvent: () => {},
     });
+  };
   const send = (programmeId: string, seq: number) => {
     const key = Buffer.from(programmeId);
     broker.append(
@@ -174,4 +180,56 @@ test('seals carry on while nothing happens, and say how far everything was said'
     );
   }
   await clock.run(worker.stop());
+});
+
+test('a configuration that cannot be read just now is tried again', async () => {
+  const { clock, broker, work, send } = await cluster();
+  const hash = 'c'.repeat(64);
+  const entry = { name: `set/${hash}`, kind: 'set', contentHash: hash, body: '{}', bodyVersion: 1 };
+  broker.append(
+    'everyview-config',
+    0,
+    entry.name,
+    codec.encode('everyview-config', { ...entry, author: '', comment: '', createdAtMs: 0 }),
+  );
+  const headers = encodeControl({ kind: 'config-effective', configHash: hash });
+  for (let p = 0; p < PARTITIONS; p++) broker.append('frame-features', p, null, null, clock.nowMs(), headers);
+  send('alpha', 0);
+  const faults = scriptedFaults([
+    { method: 'bounds', nth: 1, topic: 'everyview-config', decision: { kind: 'refuse', code: 'not-leader' } },
+    { method: 'fetch', nth: 1, topic: 'everyview-config', decision: { kind: 'unreachable', delayMs: 10 } },
+  ]);
+  const worker = work(tinyCounting, {}, faults);
+  await clock.advance(1_000);
+  assert.deepEqual(defectsOf(broker), ['alpha open 1']);
+  await clock.run(worker.stop());
+});
+
+test('a full transaction is committed at once', async () => {
+  const { clock, broker, work, send } = await cluster();
+  for (let seq = 0; seq < 50; seq++) send('alpha', seq);
+  const worker = work(tinyCounting, { uncommittedBytesMax: 500, commitEveryMs: 10_000, tickEveryMs: 60_000 });
+  await clock.advance(3_000);
+  assert.ok(defectsOf(broker).length > 40, `${defectsOf(broker).length} of 50 defects after 3 s`);
+  await clock.run(worker.stop());
+});
+
+test('a writer that has nothing but seals to say is there: nobody goes on without it', async () => {
+  const { clock, broker, work, send } = await cluster();
+  const workers = [work(tinyCounting), work(tinyGathering, { sealWaitMs: 2_000 })];
+  for (let seq = 0; seq < 200; seq++) {
+    send('alpha', seq);
+    await clock.advance(100);
+  }
+  for (let p = 0; p < PARTITIONS; p++) {
+    const kinds = broker.dump('stream-defects', p).map((record) => {
+      const control = decodeControl(record.headers);
+      return control === null || control === 'unknown' ? 'data' : control.kind;
+    });
+    assert.ok(
+      kinds.includes('seal') && !kinds.includes('tick'),
+      `partition ${p}: ${new Set(kinds).size} kinds`,
+    );
+  }
+  await clock.run(Promise.all(workers.map((worker) => worker.stop())));
 });

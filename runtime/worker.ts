@@ -132,7 +132,12 @@ export class Worker {
       }
     }
     for (const task of tasks) {
-      await task.drain(STEPS_PER_TURN);
+      try {
+        await task.drain(STEPS_PER_TURN);
+      } catch (error) {
+        // what it lacked (a configuration) could not be read just now; the record still waits
+        await this.#backOff(`reading what task ${task.number} needs`, error);
+      }
       task.tend();
     }
   }
