@@ -1,0 +1,149 @@
+/** What has to hold of any run, whatever it was compared with: read off the logs alone. */
+import {
+  decodeControl,
+  integerOf,
+  SOURCE_SEQ_HEADER,
+  SOURCE_TASK_HEADER,
+} from '../../runtime/control-records.ts';
+import { compareKeys } from '../../runtime/key-order.ts';
+import type { CommittedRecord } from '../../runtime/memory-broker.ts';
+import type { Counts } from '../../runtime/task-counts.ts';
+import { localCodec } from '../../runtime/value-codec.ts';
+import type { StreamDefect, StreamHealth } from '../../schemas/records.ts';
+import { DERIVED_TOPICS, SIMULATED_TOPOLOGIES } from './topologies.ts';
+import type { Contents } from './world.ts';
+
+export function brokenInvariants(contents: Contents): string[] {
+  return [
+    ...eachPartition(contents, 'stream-defects', sealsHold),
+    ...eachPartition(contents, 'stream-health', windowsInOrder),
+    ...DERIVED_TOPICS.filter((topic) => topic !== 'cohort-partials').flatMap((topic) =>
+      eachPartition(contents, topic, timeNeverGoesBack),
+    ),
+    ...DERIVED_TOPICS.flatMap((topic) => eachPartition(contents, topic, holdsNoTicks)),
+    ...numbersAreWhole(contents),
+  ];
+}
+
+/** in = processed + left out, and what was left out is in the log. For runs in which no task was ever opened twice. */
+export function brokenBalance(contents: Contents, counts: ReadonlyMap<string, readonly Counts[]>): string[] {
+  const broken: string[] = [];
+  let late = 0;
+  let dead = 0;
+  for (const [topology, tasks] of counts) {
+    for (const [task, count] of tasks.entries()) {
+      late += count.late;
+      for (const letters of count.deadLettered.values()) dead += letters;
+      if (count.recordsIn !== count.processed + count.leftOut) {
+        broken.push(
+          `${topology} task ${task}: ${count.recordsIn} in, ${count.processed} processed, ${count.leftOut} left out`,
+        );
+      }
+    }
+    const read = SIMULATED_TOPOLOGIES.find(({ name }) => name === topology)!.sources.map(
+      ({ topic }) => topic,
+    );
+    const there = read.flatMap((topic) => contents.get(topic)!.flat()).filter(isData).length;
+    const taken = tasks.reduce((sum, count) => sum + count.recordsIn, 0);
+    // a merge ends where an input ends: what it still waits for is not in yet
+    if (read.length === 1 && topology === 'sim-detecting' && taken !== there)
+      broken.push(`${topology} took ${taken} of ${there} records`);
+  }
+  const sidelined = (topic: string): number => contents.get(topic)!.flat().length;
+  if (late !== sidelined('late-records'))
+    broken.push(`${late} counted late, ${sidelined('late-records')} in late-records`);
+  if (dead !== sidelined('dead-letters'))
+    broken.push(`${dead} counted dead, ${sidelined('dead-letters')} in dead-letters`);
+  return broken;
+}
+
+type Check = (records: readonly CommittedRecord[]) => string | null;
+
+function eachPartition(contents: Contents, topic: string, check: Check): string[] {
+  return contents.get(topic)!.flatMap((records, partition) => {
+    const broken = check(records);
+    return broken === null ? [] : [`${topic}/${partition}: ${broken}`];
+  });
+}
+
+/** Whatever begins before a seal was said before it. */
+function sealsHold(records: readonly CommittedRecord[]): string | null {
+  let sealedUpToMs = Number.NEGATIVE_INFINITY;
+  for (const { offset, value, headers } of records) {
+    if (value !== null) {
+      const { chargeFromMs, programmeId } = codec.decode('stream-defects', value) as StreamDefect;
+      if (chargeFromMs >= sealedUpToMs) continue;
+      return `${programmeId} at offset ${offset} begins at ${chargeFromMs}, but all before ${sealedUpToMs} was sealed`;
+    }
+    const control = decodeControl(headers);
+    if (control === null || control === 'unknown' || control.kind !== 'seal') continue;
+    if (control.sealedUpToMs < sealedUpToMs) return `seals go back at offset ${offset}`;
+    sealedUpToMs = control.sealedUpToMs;
+  }
+  return null;
+}
+
+/** Results of windows leave in the order of (window end, key). */
+function windowsInOrder(records: readonly CommittedRecord[]): string | null {
+  let last = { windowEndMs: 0, programmeId: '' };
+  for (const { offset, value } of records) {
+    const health = codec.decode('stream-health', value!) as StreamHealth;
+    const order = health.windowEndMs - last.windowEndMs || compareKeys(health.programmeId, last.programmeId);
+    if (order <= 0)
+      return `window of ${health.programmeId} at offset ${offset} comes after ${last.programmeId}`;
+    last = health;
+  }
+  return null;
+}
+
+function timeNeverGoesBack(records: readonly CommittedRecord[]): string | null {
+  let timeMs = 0;
+  for (const record of records) {
+    if (record.timestampMs < timeMs)
+      return `time goes back to ${record.timestampMs} at offset ${record.offset}`;
+    timeMs = record.timestampMs;
+  }
+  return null;
+}
+
+/** No reader had to go on without a writer: each was back in time. */
+function holdsNoTicks(records: readonly CommittedRecord[]): string | null {
+  for (const { offset, value, headers } of records) {
+    if (value !== null) continue;
+    const control = decodeControl(headers);
+    if (control !== null && control !== 'unknown' && control.kind === 'tick')
+      return `a tick at offset ${offset}`;
+  }
+  return null;
+}
+
+/** Each writer's records on a repartition edge are numbered 0, 1, 2 … over all partitions, and in order in each. */
+function numbersAreWhole(contents: Contents): string[] {
+  const broken: string[] = [];
+  const seen = new Map<number, number[]>();
+  for (const [partition, records] of contents.get('cohort-partials')!.entries()) {
+    const last = new Map<number, number>();
+    for (const { offset, headers } of records) {
+      const writer = integerOf(headers, SOURCE_TASK_HEADER)!;
+      const seq = integerOf(headers, SOURCE_SEQ_HEADER)!;
+      if (seq <= (last.get(writer) ?? -1))
+        broken.push(`cohort-partials/${partition}: number ${seq} of ${writer} at ${offset}`);
+      last.set(writer, seq);
+      const numbers = seen.get(writer);
+      if (numbers === undefined) seen.set(writer, [seq]);
+      else numbers.push(seq);
+    }
+  }
+  for (const [writer, numbers] of seen) {
+    const gap = numbers.sort((a, b) => a - b).findIndex((seq, i) => seq !== i);
+    if (gap >= 0)
+      broken.push(`cohort-partials: task ${writer} wrote number ${numbers[gap]} where ${gap} is missing`);
+  }
+  return broken;
+}
+
+function isData({ value, headers }: CommittedRecord): boolean {
+  return value !== null || decodeControl(headers) === null;
+}
+
+const codec = localCodec();

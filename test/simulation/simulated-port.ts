@@ -1,0 +1,243 @@
+/**
+ * A log port as one simulated process sees it: it stands still while its process does, and meets the faults that were
+ * scheduled for the step that a request belongs to.
+ */
+
+import { POSITIONS_STORE } from '../../runtime/define-topology.ts';
+import type { MemoryBroker } from '../../runtime/memory-broker.ts';
+import { type FaultDecision, type FaultPlan, PASS, type PortRequest } from '../../runtime/memory-faults.ts';
+import type { MemoryPort } from '../../runtime/memory-port.ts';
+import {
+  type FetchedPartition,
+  type FetchRequest,
+  type GroupMembership,
+  type GroupOffset,
+  type JoinedGroup,
+  type JoinRequest,
+  LogError,
+  type LogErrorCode,
+  type LogPort,
+  type MemberAssignment,
+  type NewTopic,
+  type ProduceBatch,
+  type TopicPartition,
+  type TransactionHandle,
+} from '../../runtime/port.ts';
+import type { SeededRandom } from '../../runtime/seeded-random.ts';
+import { changelogTopic } from '../../runtime/task-inputs.ts';
+import type { ArmedFault, ArmedFaults, Step } from './faults.ts';
+
+/** The process that a port belongs to. */
+export type Host = {
+  readonly name: string;
+  readonly isFrozen: boolean;
+  readonly isCut: boolean;
+  readonly stalled: ReadonlySet<string>;
+  thawed(): Promise<void>;
+  freeze(durationMs: number): void;
+  /** The process is gone, all its ports with it. */
+  die(why: string): void;
+  /** A scheduled fault met a request of this client. */
+  struck(clientId: string, what: string): void;
+  /** The runtime did what it must never do. */
+  violated(what: string): void;
+};
+
+export type SimulatedPortOptions = {
+  readonly broker: MemoryBroker;
+  readonly host: Host;
+  readonly clientId: string;
+  readonly applicationId: string;
+  readonly random: SeededRandom;
+  readonly faults: ArmedFaults;
+};
+
+export class SimulatedPort implements LogPort {
+  readonly #options: SimulatedPortOptions;
+  readonly #inner: MemoryPort;
+  readonly #weather: Weather;
+  readonly #positions: string;
+  /** The group's generation is being checked. */
+  asserting = false;
+  /** It was, and nothing was taken over since. */
+  #mayTakeOver = false;
+  /** A task was opened, and nothing was fetched for it yet. */
+  justOpened = false;
+  /** Tasks that are being opened: their changelogs are read from the beginning. */
+  restoring = false;
+
+  constructor(options: SimulatedPortOptions) {
+    this.#options = options;
+    this.#weather = new Weather(options.random);
+    this.#inner = options.broker.openPort({ clientId: options.clientId, faults: this.#weather });
+    this.#positions = changelogTopic(options.applicationId, POSITIONS_STORE);
+  }
+
+  describeTopics(topics: readonly string[]) {
+    return this.#inner.describeTopics(topics);
+  }
+
+  createTopics(topics: readonly NewTopic[]) {
+    return this.#inner.createTopics(topics);
+  }
+
+  bounds(partitions: readonly TopicPartition[]) {
+    return this.#do(this.#stepOfReading(partitions, 'bounds'), () => this.#inner.bounds(partitions));
+  }
+
+  async fetch(requests: readonly FetchRequest[], maxWaitMs: number, maxBytes: number) {
+    const { host, broker } = this.#options;
+    const step = this.#stepOfReading(requests, this.justOpened ? 'first-fetch' : 'fetch');
+    if (step === 'first-fetch') this.justOpened = false;
+    const asked =
+      host.stalled.size === 0 ? requests : requests.filter(({ topic }) => !host.stalled.has(topic));
+    if (asked.length === 0) {
+      await broker.clock.sleep(maxWaitMs);
+      return [];
+    }
+    return this.#do<readonly FetchedPartition[]>(step, () => this.#inner.fetch(asked, maxWaitMs, maxBytes));
+  }
+
+  async initProducer(transactionalId: string, transactionTimeoutMs: number) {
+    const { host } = this.#options;
+    if (!this.#mayTakeOver)
+      host.violated(`${transactionalId} was taken over without asking the group before`);
+    this.restoring = true;
+    try {
+      const identity = await this.#do('init-producer', () =>
+        this.#inner.initProducer(transactionalId, transactionTimeoutMs),
+      );
+      this.#mayTakeOver = false;
+      return identity;
+    } catch (error) {
+      if (!(error instanceof LogError) || error.kind !== 'retry') this.#mayTakeOver = false;
+      throw error;
+    }
+  }
+
+  addPartitions(txn: TransactionHandle, partitions: readonly TopicPartition[]) {
+    return this.#do('add-partitions', () => this.#inner.addPartitions(txn, partitions));
+  }
+
+  produce(txn: TransactionHandle | null, batches: readonly ProduceBatch[]) {
+    return this.#do('produce', () => this.#inner.produce(txn, batches));
+  }
+
+  endTransaction(txn: TransactionHandle, outcome: 'commit' | 'abort') {
+    return this.#do('end-transaction', () => this.#inner.endTransaction(txn, outcome));
+  }
+
+  sendGroupOffsets(txn: TransactionHandle, groupId: string, offsets: readonly GroupOffset[]) {
+    return this.#do('group-offsets', () => this.#inner.sendGroupOffsets(txn, groupId, offsets));
+  }
+
+  joinGroup(request: JoinRequest): Promise<JoinedGroup> {
+    return this.#do('join', () => this.#inner.joinGroup(request));
+  }
+
+  syncGroup(membership: GroupMembership, assignments: readonly MemberAssignment[]) {
+    return this.#do('sync', () => this.#inner.syncGroup(membership, assignments));
+  }
+
+  async heartbeat(membership: GroupMembership) {
+    const { asserting } = this;
+    await this.#do(asserting ? 'assert' : 'heartbeat', () => this.#inner.heartbeat(membership));
+    if (asserting) this.#mayTakeOver = true;
+  }
+
+  leaveGroup(membership: GroupMembership) {
+    return this.#do(null, () => this.#inner.leaveGroup(membership));
+  }
+
+  close() {
+    return this.#inner.close();
+  }
+
+  #stepOfReading(partitions: readonly TopicPartition[], otherwise: Step): Step {
+    const { topic } = partitions[0]!;
+    if (topic === this.#positions) return 'position';
+    if (topic.endsWith('-changelog')) return 'restore';
+    return topic === 'everyview-config' ? 'config' : otherwise;
+  }
+
+  async #do<T>(step: Step | null, call: () => Promise<T>): Promise<T> {
+    const { host, faults, clientId } = this.#options;
+    if (host.isFrozen) await host.thawed();
+    const fault = step === null || host.isCut ? null : faults.take(step);
+    if (fault !== null) host.struck(clientId, `${fault.fault} ${step}, ${fault.durationMs} ms`);
+    if (fault?.fault === 'freeze-before') {
+      host.freeze(fault.durationMs);
+      await host.thawed();
+    }
+    if (fault?.fault === 'crash-before') host.die(`crashed before ${step}`);
+    this.#weather.next = host.isCut ? CUT_OFF : fault === null ? null : decisionOf(fault);
+    try {
+      const answering = call();
+      if (fault?.fault === 'crash-after') host.die(`crashed after ${step}`);
+      if (fault?.fault === 'freeze-after') host.freeze(fault.durationMs);
+      return await answering;
+    } finally {
+      if (host.isFrozen) await host.thawed();
+    }
+  }
+}
+
+const CUT_OFF: FaultDecision = { kind: 'unreachable', delayMs: 100 };
+
+/** What a memory port is told; freezing and dying are done by the process itself. */
+function decisionOf({ fault, step, durationMs: delayMs }: ArmedFault): FaultDecision | null {
+  switch (fault) {
+    case 'crash-after':
+      return { kind: 'crash', when: 'after' };
+    case 'refuse':
+      return { kind: 'refuse', code: refusalOf(step) };
+    case 'unreachable':
+    case 'lose-reply':
+    case 'arrive-late':
+    case 'delay':
+    case 'delay-reply':
+      return { kind: fault, delayMs };
+    case 'duplicate':
+      return { kind: 'duplicate' };
+    default:
+      return null;
+  }
+}
+
+/** What a broker says that is not able to just now. */
+function refusalOf(step: Step): LogErrorCode {
+  switch (step) {
+    case 'join':
+    case 'sync':
+    case 'heartbeat':
+    case 'assert':
+      return 'coordinator-moved';
+    case 'init-producer':
+    case 'add-partitions':
+    case 'end-transaction':
+      return 'concurrent-transactions';
+    case 'group-offsets':
+      return 'coordinator-moved';
+    default:
+      return 'not-leader';
+  }
+}
+
+/** Small delays everywhere, which shuffle what goes on at the same time, around the faults that were scheduled. */
+class Weather implements FaultPlan {
+  next: FaultDecision | null = null;
+  readonly #random: SeededRandom;
+
+  constructor(random: SeededRandom) {
+    this.#random = random;
+  }
+
+  decide(_request: PortRequest): FaultDecision {
+    const { next } = this;
+    this.next = null;
+    if (next !== null) return next;
+    const drawn = this.#random.below(100);
+    if (drawn >= 8) return PASS;
+    return { kind: drawn % 2 === 0 ? 'delay' : 'delay-reply', delayMs: this.#random.below(6) };
+  }
+}
