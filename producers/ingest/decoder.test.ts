@@ -50,8 +50,10 @@ test('memory is bounded, whatever is said', () => {
 test('a playlist that cannot be had is a failure of the input, not an error of the decoder', () => {
   const messages = new DecoderMessages();
   messages.push('[hls @ 0x1] [warning] Failed to reload playlist 0\n');
-  assert.equal(messages.inputFailures, 1);
+  assert.equal(messages.inputFailing, true);
   assert.equal(messages.takeErrors(), 0);
+  messages.push("[http @ 0x1] [info] Opening 'http://127.0.0.1/1.ts' for reading\n");
+  assert.equal(messages.inputFailing, false);
 });
 
 test('the build is told; what is not ffmpeg is refused with what to do', async () => {

@@ -89,7 +89,7 @@ export class DecoderMessages {
   #declared = { video: false, audio: false };
   #inInput = false;
   #errorCount = 0;
-  #inputFailures = 0;
+  #inputFailing = false;
   #errorsTaken = 0;
   #marked = 0;
   /** Errors that came before picture n, for each n that was announced and not asked for yet. */
@@ -102,9 +102,9 @@ export class DecoderMessages {
     return this.#recent;
   }
 
-  /** How often a playlist or a segment could not be had. */
-  get inputFailures(): number {
-    return this.#inputFailures;
+  /** Whether the last attempt to get a playlist or a segment failed. */
+  get inputFailing(): boolean {
+    return this.#inputFailing;
   }
 
   /** Tracks that the input says it has, whether or not they deliver. */
@@ -182,7 +182,8 @@ export class DecoderMessages {
       if (line.includes(': Video: ')) this.#declared.video ||= !isPicture;
       else this.#declared.audio = true;
     }
-    if (INPUT_FAILURE.test(line)) this.#inputFailures++;
+    if (INPUT_ATTEMPT.test(line)) this.#inputFailing = false;
+    else if (INPUT_FAILURE.test(line)) this.#inputFailing = true;
     else if (CONCEALMENT.test(line) || (/\[(error|fatal|panic)\]/.test(line) && !NO_DECODER.test(line))) {
       this.#errorCount++;
     }
@@ -199,6 +200,8 @@ export class DecoderMessages {
   }
 }
 
+/** What ffmpeg says before it asks for a playlist or a segment. */
+const INPUT_ATTEMPT = /^\[(hls|https?) [^\]]*\] \[info\] Opening '/;
 /** What ffmpeg says when a playlist or a segment cannot be had. */
 const INPUT_FAILURE =
   /Failed to (reload playlist|open segment|open an initialization)|keepalive request failed|HTTP error|Server returned|Connection (refused|reset|timed out)|Input\/output error|Unable to open resource|Stream ends prematurely/;

@@ -59,7 +59,6 @@ export class Probe {
   #paceOriginMs: number | null = null;
   #decoder: Decoder | null = null;
   #lastInputMs: number;
-  #failuresHeard = 0;
   #lost = false;
   #stalled = false;
 
@@ -125,7 +124,6 @@ export class Probe {
     const decoder = startDecoder(this.#context.ffmpegPath, this.#spec.input, this.#choice);
     this.#decoder = decoder;
     this.#stalled = false;
-    this.#failuresHeard = 0;
     if (decoder.pid !== undefined) this.#context.onDecoder?.(decoder.pid);
     const takenBefore = sum(this.#taken);
     let broken: NutError | null = null;
@@ -156,7 +154,7 @@ export class Probe {
       exitCode: broken === null ? exit.code : 1,
       exitSignal: died ? exit.signal : null,
       packets,
-      inputFailed: this.#stalled || this.#failsNow(decoder),
+      inputFailed: this.#stalled || decoder.messages.inputFailing,
       fruitless: this.#fruitless,
     });
     const reason = broken?.message ?? decoder.messages.verdict;
@@ -199,7 +197,7 @@ export class Probe {
     const seen: number[] = [];
     try {
       for await (const bytes of decoder.output) {
-        await this.#heard(decoder);
+        await this.#heard();
         reader.push(bytes as Uint8Array);
         for (let packet = reader.next(); packet !== null; packet = reader.next()) {
           const track = reader.tracks[packet.track]!;
@@ -273,18 +271,12 @@ export class Probe {
     if (aheadMs > PACE_SLACK_MS) await clock.sleep(aheadMs, this.#signal);
   }
 
-  async #heard(decoder: Decoder): Promise<void> {
+  async #heard(): Promise<void> {
     this.#lastInputMs = this.#context.clock.nowMs();
-    this.#failuresHeard = decoder.messages.inputFailures;
     if (!this.#lost) return;
     this.#lost = false;
     this.#context.note(`${this.#spec.input}: input is back`);
     await this.#emitEvent('signal-restored', 'input is back');
-  }
-
-  /** Whether playlists or segments could not be had since something was decoded last. */
-  #failsNow(decoder: Decoder): boolean {
-    return decoder.messages.inputFailures > this.#failuresHeard;
   }
 
   /** Live inputs: says `signal-lost` after the limit, and replaces a decoder that hangs. */
@@ -296,7 +288,7 @@ export class Probe {
       const silentMs = clock.nowMs() - this.#lastInputMs;
       // A live input comes segment by segment: what is complete need not wait for the next one.
       if (silentMs >= WATCH_MS) await this.#context.emit(this.#chunker.takeComplete());
-      const failing = this.#decoder === null || this.#failsNow(this.#decoder);
+      const failing = this.#decoder === null || this.#decoder.messages.inputFailing;
       const limitMs = this.#spec.signalLostMs * (failing ? 1 : QUIET_FACTOR);
       if (silentMs >= limitMs && !this.#lost) {
         this.#lost = true;
