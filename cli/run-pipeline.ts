@@ -39,17 +39,21 @@ export type RunResult = {
   readonly endedBy: EndReason;
   /** Why it failed; null when it did not. */
   readonly failure: unknown;
+  /** How each stream ended; empty after a failure. */
   readonly streams: readonly StreamResult[];
 };
 
 const NOTHING_DECODED_MS = 60_000;
 const SETTLE_MS_MAX = 20_000;
 const SETTLE_POLL_MS = 100;
+/** With a part of it gone, an end in order may never come. */
+const BROKEN_END_MS_MAX = 8_000;
 
 /** Throws when it cannot even begin; what fails later is in the result, after everything was ended. */
 export async function runPipeline(options: PipelineOptions): Promise<RunResult> {
   const { prepared, clock, logger, processStartedAtMs } = options;
   await using closing = new AsyncDisposableStack();
+  let isOver = false;
   const watcher = await watchRun({
     port: prepared.port,
     clock,
@@ -60,11 +64,12 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   });
   closing.defer(() => watcher.stop());
   const access = { brokers: prepared.cluster.brokers, registry: prepared.registry, logger };
-  const workers = closing.adopt(await startWorkers({ ...access, topologies: TOPOLOGIES }), stopQuietly);
+  const workers = await startWorkers({ ...access, topologies: TOPOLOGIES });
+  closing.defer(() => (isOver ? undefined : soon(options, [workers.stop()])));
   const setupMs = clock.nowMs() - processStartedAtMs;
   const { ffmpegPath, streams } = prepared;
   const ingest = await startIngestService({ ...access, streams, ffmpegPath, probeId: hostname() });
-  closing.defer(() => ingest.stop());
+  closing.defer(() => (isOver ? undefined : soon(options, [ingest.stop()])));
   options.onWatching();
   void watcher.firstRecord.then((atMs) =>
     options.onFirstRecord({ setupMs, firstRecordMs: atMs - processStartedAtMs }),
@@ -73,6 +78,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   options.onEnding(ended.endedBy);
   const ingestEndedAtMs = clock.nowMs();
   const failure = await endInOrder(options, watcher, workers, ingest, ended.failure);
+  isOver = true;
   const firstAtMs = watcher.run.firstRecordAtMs;
   return {
     run: watcher.run,
@@ -83,7 +89,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
     },
     endedBy: failure === null ? ended.endedBy : 'failed',
     failure,
-    streams: await ingest.done,
+    streams: failure === null ? await ingest.done : [],
   };
 }
 
@@ -134,21 +140,28 @@ async function endInOrder(
   ingest: Ingest,
   failedBefore: unknown,
 ): Promise<unknown> {
-  let failure = failedBefore;
-  const attempt = async (step: () => Promise<void>): Promise<void> => {
-    try {
-      await step();
-    } catch (error) {
-      failure ??= error;
-      options.logger.error({ err: error }, 'ending the run');
-    }
-  };
   watcher.run.endIngest(options.clock.nowMs());
-  await attempt(() => ingest.stop());
-  if (failure === null) await attempt(() => settle(options, watcher, workers));
-  await attempt(() => workers.stop());
-  if (failure === null) await attempt(() => watcher.catchUp());
-  return failure;
+  if (failedBefore === null) {
+    try {
+      await ingest.stop();
+      await settle(options, watcher, workers);
+      await workers.stop();
+      await watcher.catchUp();
+      return null;
+    } catch (error) {
+      failedBefore = error;
+    }
+  }
+  options.logger.info({ err: failedBefore }, 'the run failed');
+  await soon(options, [ingest.stop(), workers.stop()]);
+  return failedBefore;
+}
+
+/** Waits for all of them, however they end, but not for ever. */
+async function soon({ clock }: PipelineOptions, endings: readonly Promise<unknown>[]): Promise<void> {
+  const inTime = new AbortController();
+  await Promise.race([Promise.allSettled(endings), clock.sleep(BROKEN_END_MS_MAX, inTime.signal)]);
+  inTime.abort();
 }
 
 /** Waits until every task has got past the last record, so that the account holds all that follows from it. */
@@ -171,11 +184,6 @@ async function settle(
     }
     await Promise.race([clock.sleep(SETTLE_POLL_MS), workers.failed]);
   }
-}
-
-/** When the run ends by an exception, that one counts. */
-async function stopQuietly(workers: Workers): Promise<void> {
-  await Promise.allSettled([workers.stop()]);
 }
 
 function nothingCame(): ExpectedError {

@@ -77,7 +77,8 @@ export async function watchRun(options: RunWatcherOptions): Promise<RunWatcher> 
     },
     async stop() {
       ending.abort();
-      await done;
+      // `failed` has told how it ended.
+      await Promise.allSettled([done]);
     },
   };
 }

@@ -129,7 +129,11 @@ export const runStart: Action<StartOptions> = async (context, options) => {
     onAlert: (alert, isOfEarlierRun) => line(alerts, alertLine(alert, isOfEarlierRun, alerts)),
     onEnding: (why) => line(err, ENDING[why]),
   });
-  const truth = prepared.truth === null ? null : faultsWithin(prepared.truth, result.run.watchedUpToMs());
+  // What was under way when something failed is lost: to call that missed would be wrong.
+  const truth =
+    prepared.truth === null || result.failure !== null
+      ? null
+      : faultsWithin(prepared.truth, result.run.watchedUpToMs());
   const summary = summarise(result.run, truth, result.timing);
   if (options.json) jsonLine(out, summary);
   else for (const text of ['', ...summaryLines(summary, out)]) line(out, text);
@@ -153,6 +157,7 @@ function exitCodeOf(
   if (result.failure !== null) throw result.failure;
   failIfAnyFailed(result.streams);
   if (summary.totals.mediaMs === 0) {
+    if (result.endedBy === 'interrupted') throw interrupted();
     throw new ExpectedError('nothing was decoded', 'Check the inputs with everyview ingest, and see the log');
   }
   if (result.endedBy === 'interrupted' && options.for !== undefined) {
