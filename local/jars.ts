@@ -1,5 +1,6 @@
 /** Kafka's broker and the registry, as jars: fetched once by Maven with the versions of `versions.ts`. */
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import path from 'node:path';
 import { acquireLock, LockHeldError } from '../bin/processes.mjs';
 import { existingPart, folderError, makeFolder, partsFolder } from './folders.ts';
@@ -28,6 +29,8 @@ export const KAFKA_PART = `kafka-${KAFKA_VERSION}`;
 export const REGISTRY_PART = `registry-${REGISTRY_VERSION}`;
 
 const POM = path.join(import.meta.dirname, 'parts.pom.xml');
+/** By its whole name, so that Maven does not look up what the short one stands for; the POM pins the version. */
+const DEPENDENCY_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin';
 const FETCH_WAIT_MS = 900_000;
 
 /** The jars that were fetched before, or null. */
@@ -121,6 +124,7 @@ function mavenArguments(target: string, parts: string): readonly string[] {
   return [
     '--batch-mode',
     '--strict-checksums',
+    '-Dstyle.color=never',
     ...localRepository(parts),
     '-f',
     POM,
@@ -128,27 +132,41 @@ function mavenArguments(target: string, parts: string): readonly string[] {
     `-Dkafka.scala=${KAFKA_SCALA}`,
     `-Dregistry.version=${REGISTRY_VERSION}`,
     `-Dparts.target=${target}`,
-    'dependency:copy-dependencies@kafka',
-    'dependency:unpack@registry',
+    `${DEPENDENCY_PLUGIN}:copy-dependencies@kafka`,
+    `${DEPENDENCY_PLUGIN}:unpack@registry`,
   ];
 }
 
-/** Maven keeps what it fetched in the home folder; a user without one (or with a read-only one) gets it here. */
+/**
+ * Maven keeps what it fetched below the home folder that the system's user database names. This goes by HOME, as every
+ * other program does; a user whose home folder cannot be written gets it among the parts.
+ */
 function localRepository(parts: string): readonly string[] {
-  const home = process.env.HOME;
-  if (home !== undefined && home !== '') {
-    try {
-      mkdirSync(path.join(home, '.m2', 'repository'), { recursive: true });
-      return [];
-    } catch {
-      // Falls through: the home folder does not exist or belongs to someone else.
-    }
+  const official = officialHome();
+  const home = process.env.HOME || official;
+  if (home === null) return [`-Dmaven.repo.local=${path.join(parts, 'm2')}`];
+  const settings = path.join(home, '.m2', 'settings.xml');
+  const own = home !== official && existsSync(settings) ? ['--settings', settings] : [];
+  const repository = path.join(home, '.m2', 'repository');
+  try {
+    makeFolder(repository);
+  } catch {
+    return [...own, `-Dmaven.repo.local=${path.join(parts, 'm2')}`];
   }
-  return [`-Dmaven.repo.local=${path.join(parts, 'm2')}`];
+  return home === official ? [] : [...own, `-Dmaven.repo.local=${repository}`];
+}
+
+function officialHome(): string | null {
+  try {
+    return userInfo().homedir;
+  } catch {
+    // A user id without a name, as containers like to give.
+    return null;
+  }
 }
 
 function mavenError(result: CommandResult): SetupError {
-  const errors = result.lines.filter((line) => line.startsWith('[ERROR]') && line.length > 10);
+  const errors = result.lines.filter((line) => /^\[ERROR\] (?!\[Help|Re-run|To see|For more)\S/.test(line));
   return new SetupError(
     'download-failed',
     'Kafka and the registry could not be fetched by Maven',
