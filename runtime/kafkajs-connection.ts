@@ -215,6 +215,8 @@ const VERSIONS = {
   SyncGroup: 3,
   Heartbeat: 3,
   LeaveGroup: 3,
+  DescribeGroups: 2,
+  DeleteRecords: 1,
 } as const;
 
 export type RequestName = keyof typeof VERSIONS;

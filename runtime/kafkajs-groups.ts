@@ -2,7 +2,14 @@
 import { ERROR, kafkaError } from './kafka-errors.ts';
 import type { KafkajsCluster } from './kafkajs-cluster.ts';
 import type { RequestName } from './kafkajs-connection.ts';
-import type { GroupMembership, JoinedGroup, JoinRequest, LogError, MemberAssignment } from './port.ts';
+import type {
+  ActiveMember,
+  GroupMembership,
+  JoinedGroup,
+  JoinRequest,
+  LogError,
+  MemberAssignment,
+} from './port.ts';
 
 /** What Kafka's own tools take for a group of consumers. */
 const PROTOCOL_TYPE = 'consumer';
@@ -83,6 +90,28 @@ export async function leaveGroup(
   for (const member of answer.members) failOn(cluster, groupId, 'leaving', member.errorCode);
 }
 
+export async function groupMembers(
+  cluster: KafkajsCluster,
+  groupId: string,
+): Promise<readonly ActiveMember[]> {
+  const coordinator = await cluster.coordinatorOf('group', groupId);
+  const { groups } = await cluster.exchange<DescribeAnswer>(
+    coordinator,
+    'control',
+    'DescribeGroups',
+    { groupIds: [groupId] },
+    'coordinator-moved',
+  );
+  const members: ActiveMember[] = [];
+  for (const group of groups) {
+    failOn(cluster, groupId, 'describing', group.errorCode);
+    for (const { memberId, clientId, clientHost } of group.members) {
+      members.push({ memberId, clientId, host: clientHost.replace(/^\//, '') });
+    }
+  }
+  return members;
+}
+
 async function askCoordinator<T>(
   cluster: KafkajsCluster,
   groupId: string,
@@ -107,6 +136,15 @@ const SYNC_MS_MAX = 60_000;
 type Answer = { readonly errorCode: number };
 type LeaveAnswer = Answer & { readonly members: readonly Answer[] };
 type SyncAnswer = Answer & { readonly memberAssignment: Buffer | null };
+type DescribeAnswer = {
+  readonly groups: readonly (Answer & {
+    readonly members: readonly {
+      readonly memberId: string;
+      readonly clientId: string;
+      readonly clientHost: string;
+    }[];
+  })[];
+};
 type JoinAnswer = Answer & {
   readonly generationId: number;
   readonly memberId: string;

@@ -28,9 +28,11 @@ import * as groups from './kafkajs-groups.ts';
 import * as topics from './kafkajs-topics.ts';
 import * as transactions from './kafkajs-transactions.ts';
 import {
+  type AdminPort,
   type Clock,
   type FetchedPartition,
   type FetchRequest,
+  type LogAdmin,
   LogError,
   type LogPort,
   type ProduceBatch,
@@ -56,7 +58,7 @@ export type KafkajsPortOptions = Security & {
 };
 
 /** Connects. Rejects with `unreachable`, naming each address, when no broker answers. */
-export async function openKafkajsPort(options: KafkajsPortOptions): Promise<LogPort> {
+export async function openKafkajsPort(options: KafkajsPortOptions): Promise<AdminPort> {
   const cluster = new KafkajsCluster({
     connectTimeoutMs: 5_000,
     requestTimeoutMs: 10_000,
@@ -74,7 +76,7 @@ export async function openKafkajsPort(options: KafkajsPortOptions): Promise<LogP
   return new KafkajsPort(cluster, options.clock ?? systemClock);
 }
 
-class KafkajsPort implements LogPort {
+class KafkajsPort implements AdminPort {
   readonly #cluster: KafkajsCluster;
   readonly #clock: Clock;
   /** Long polls under way, by leader and what they ask for: asked again, they are waited for again. */
@@ -118,6 +120,15 @@ class KafkajsPort implements LogPort {
 
   leaveGroup: LogPort['leaveGroup'] = (membership) =>
     this.#guarded(() => groups.leaveGroup(this.#cluster, membership));
+
+  groupMembers: LogAdmin['groupMembers'] = (groupId) =>
+    this.#guarded(() => groups.groupMembers(this.#cluster, groupId));
+
+  offsetsForTime: LogAdmin['offsetsForTime'] = (partitions, timeMs) =>
+    this.#guarded(() => topics.offsetsForTime(this.#cluster, partitions, timeMs));
+
+  deleteRecords: LogAdmin['deleteRecords'] = (before) =>
+    this.#guarded(() => topics.deleteRecords(this.#cluster, before));
 
   produce(
     txn: TransactionHandle | null,

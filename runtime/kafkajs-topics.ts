@@ -104,6 +104,54 @@ export async function boundsOf(
   return partitions.map((one) => found.get(nameOf(one))!);
 }
 
+export async function offsetsForTime(
+  cluster: KafkajsCluster,
+  partitions: readonly TopicPartition[],
+  timeMs: number,
+): Promise<readonly (TopicPartition & { readonly offset: number | null })[]> {
+  if (partitions.length === 0) return [];
+  const found = new Map<string, number>();
+  const led = await cluster.byLeader(partitions);
+  await Promise.all(
+    [...led].map(async ([leader, ours]) => {
+      const offsets = await listOffsets(cluster, leader, ours, Math.max(timeMs, 0), READ_COMMITTED);
+      for (const [name, offset] of offsets) found.set(name, offset);
+    }),
+  );
+  return partitions.map(({ topic, partition }) => {
+    const offset = found.get(nameOf({ topic, partition }))!;
+    return { topic, partition, offset: offset < 0 ? null : offset };
+  });
+}
+
+export async function deleteRecords(
+  cluster: KafkajsCluster,
+  before: readonly (TopicPartition & { readonly offset: number })[],
+): Promise<void> {
+  const led = await cluster.byLeader(before);
+  await Promise.all(
+    [...led].map(async ([leader, ours]) => {
+      const answer = await cluster.exchange<DeleteAnswer>(
+        leader,
+        'control',
+        'DeleteRecords',
+        {
+          topics: topicsOf(ours, ({ partition, offset }) => ({ partition, offset: String(offset) })),
+          timeout: cluster.requestTimeoutMs,
+        },
+        'not-leader',
+      );
+      for (const { topic, partitions } of answer.topics) {
+        for (const { partition, errorCode } of partitions) {
+          if (errorCode === ERROR.none) continue;
+          cluster.forgetLeaders([{ topic, partition }]);
+          throw kafkaError(errorCode, `deleting records of ${topic}/${partition}`);
+        }
+      }
+    }),
+  );
+}
+
 /** An offset for every one of `partitions`. */
 async function listOffsets(
   cluster: KafkajsCluster,
@@ -189,6 +237,13 @@ type CreateAnswer = {
     readonly topic: string;
     readonly errorCode: number;
     readonly errorMessage: string | null;
+  }[];
+};
+
+type DeleteAnswer = {
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly partitions: readonly { readonly partition: number; readonly errorCode: number }[];
   }[];
 };
 

@@ -1,7 +1,7 @@
 /** Faults of the world between a client and its broker, decided by a plan at each request of a memory port. */
-import type { LogErrorCode, LogPort } from './port.ts';
+import type { AdminPort, LogErrorCode } from './port.ts';
 
-export type PortMethod = Exclude<keyof LogPort, 'close'>;
+export type PortMethod = Exclude<keyof AdminPort, 'close'>;
 
 /** What a plan is told of a request. */
 export type PortRequest = {

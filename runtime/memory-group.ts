@@ -5,6 +5,7 @@
  */
 import type { Deadlines } from './deadlines.ts';
 import {
+  type ActiveMember,
   type Clock,
   type GroupMembership,
   type JoinedGroup,
@@ -96,6 +97,11 @@ export class GroupCoordinator {
     return { state, generationId, leaderId, memberIds: [...group.members.keys()] };
   }
 
+  members(groupId: string): readonly ActiveMember[] {
+    const members = this.#groups.get(groupId)?.members.values() ?? [];
+    return Array.from(members, ({ memberId, clientId }) => ({ memberId, clientId, host: 'in memory' }));
+  }
+
   #newGroup(groupId: string): Group {
     const group: Group = {
       groupId,
@@ -114,6 +120,7 @@ export class GroupCoordinator {
   #addMember(group: Group, clientId: string, request: JoinRequest): Member {
     const member: Member = {
       memberId: `${clientId}-${this.#nextMember++}`,
+      clientId,
       metadata: request.metadata.slice(),
       sessionTimeoutMs: request.sessionTimeoutMs,
       rebalanceTimeoutMs: request.rebalanceTimeoutMs,
@@ -245,6 +252,7 @@ type Answer<T> = { readonly resolve: (value: T) => void; readonly reject: (error
 
 type Member = {
   readonly memberId: string;
+  readonly clientId: string;
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
   metadata: Uint8Array;

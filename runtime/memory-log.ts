@@ -172,6 +172,18 @@ export class PartitionLog {
     return { batches, aborted: this.#abortedWithin(offset, last.lastOffset) };
   }
 
+  /** First stable offset with a timestamp of at least `timeMs`, of data or of a marker as Kafka's ListOffsets has it. */
+  offsetForTime(timeMs: number): number | null {
+    const { start, stableEnd } = this.bounds;
+    const cursor = new RecordCursor();
+    for (const batch of this.#batches) {
+      if (batch.baseOffset >= stableEnd) break;
+      cursor.reset(batch.segment.subarray(batch.start, batch.end), start, () => true);
+      while (cursor.next()) if (cursor.timestampMs >= timeMs) return cursor.offset;
+    }
+    return null;
+  }
+
   /** What retention, or Kafka's DeleteRecords, does: the log begins at `startOffset` from now on. */
   truncate(startOffset: number): void {
     this.checkOffset(startOffset);

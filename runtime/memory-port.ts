@@ -3,6 +3,8 @@
 import type { MemoryBroker, OpenPortOptions } from './memory-broker.ts';
 import type { FaultDecision, FaultPlan, PortMethod } from './memory-faults.ts';
 import {
+  type ActiveMember,
+  type AdminPort,
   type FetchedPartition,
   type FetchRequest,
   type GroupMembership,
@@ -11,7 +13,6 @@ import {
   type JoinRequest,
   type LogBounds,
   LogError,
-  type LogPort,
   type MemberAssignment,
   type NewTopic,
   type ProduceBatch,
@@ -22,7 +23,7 @@ import {
   type TransactionHandle,
 } from './port.ts';
 
-export class MemoryPort implements LogPort {
+export class MemoryPort implements AdminPort {
   readonly clientId: string;
   readonly #broker: MemoryBroker;
   readonly #faults: FaultPlan | null;
@@ -125,6 +126,36 @@ export class MemoryPort implements LogPort {
 
   leaveGroup(membership: GroupMembership): Promise<void> {
     return this.#request({ method: 'leaveGroup' }, () => this.#broker.groups.leave(membership));
+  }
+
+  groupMembers(groupId: string): Promise<readonly ActiveMember[]> {
+    return this.#request({ method: 'groupMembers' }, () => this.#broker.groups.members(groupId));
+  }
+
+  offsetsForTime(
+    partitions: readonly TopicPartition[],
+    timeMs: number,
+  ): Promise<readonly (TopicPartition & { readonly offset: number | null })[]> {
+    const act = () =>
+      partitions.map(({ topic, partition }) => ({
+        topic,
+        partition,
+        offset: this.#broker.log({ topic, partition }).offsetForTime(timeMs),
+      }));
+    return this.#request({ method: 'offsetsForTime', partitions }, act);
+  }
+
+  deleteRecords(before: readonly (TopicPartition & { readonly offset: number })[]): Promise<void> {
+    const act = (): void => {
+      for (const { topic, partition, offset } of before) {
+        const log = this.#broker.log({ topic, partition });
+        if (log.topic.cleanup === 'compact') {
+          throw new LogError('protocol', `Topic ${topic} is compacted: its records cannot be deleted.`);
+        }
+        log.truncate(offset);
+      }
+    };
+    return this.#request({ method: 'deleteRecords', partitions: before }, act);
   }
 
   /** As a process that ends without a word: its group members and transactions stay until their timeouts. */

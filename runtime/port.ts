@@ -136,6 +136,29 @@ export interface LogPort {
   close(): Promise<void>;
 }
 
+export type ActiveMember = {
+  readonly memberId: string;
+  readonly clientId: string;
+  /** Where it runs, as the broker sees it. */
+  readonly host: string;
+};
+
+/** What people and tools ask of a log beside {@link LogPort}; no task needs it. */
+export interface LogAdmin {
+  /** Members of a consumer group; none when nobody is in it, or it never was. */
+  groupMembers(groupId: string): Promise<readonly ActiveMember[]>;
+  /** For each partition the first stable offset with a timestamp of at least `timeMs`; null when there is none. */
+  offsetsForTime(
+    partitions: readonly TopicPartition[],
+    timeMs: number,
+  ): Promise<readonly (TopicPartition & { readonly offset: number | null })[]>;
+  /** Each log begins at `offset` from now on. Refused with `protocol` on compacted topics, as Kafka does. */
+  deleteRecords(before: readonly (TopicPartition & { readonly offset: number })[]): Promise<void>;
+}
+
+/** A port that can do both; every implementation is one. */
+export type AdminPort = LogPort & LogAdmin;
+
 /**
  * Everything a port can fail with. `retry`: the same call may be made again. `fenced`: somebody newer owns the
  * transactional id or the generation; give the task up and rejoin. `ambiguous`: nobody knows whether it happened;

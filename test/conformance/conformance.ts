@@ -3,7 +3,7 @@
  * or a new version of a broker, is right when they pass.
  */
 import { describe, test } from 'node:test';
-import type { Clock, LogPort, TopicPartition } from '../../runtime/port.ts';
+import type { AdminPort, Clock, LogPort, TopicPartition } from '../../runtime/port.ts';
 import { GROUP_CASES } from './group-cases.ts';
 import { Lab } from './lab.ts';
 import { READING_CASES } from './reading-cases.ts';
@@ -16,7 +16,7 @@ export type Subject = {
   /** Runs a case's body while time passes. */
   run(body: () => Promise<void>): Promise<void>;
   /** As another process would. The suite closes what it opens. */
-  openPort(clientId: string): Promise<LogPort>;
+  openPort(clientId: string): Promise<AdminPort>;
   openLossyPort(clientId: string): Promise<LossyPort>;
   /** Configuration of a compacted topic for {@link compact}. */
   readonly compactedConfigs: Readonly<Record<string, string>>;

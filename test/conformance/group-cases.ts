@@ -39,6 +39,23 @@ export const GROUP_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'who is in a group is named, nobody once all have left',
+    body: async (lab) => {
+      const groupId = lab.name('group');
+      const port = await lab.port();
+      assert.deepEqual(await port.groupMembers(groupId), []);
+      const joined = await port.joinGroup(joinRequest(groupId, ''));
+      const membership = { groupId, memberId: joined.memberId, generationId: joined.generationId };
+      await port.syncGroup(membership, [{ memberId: joined.memberId, assignment: Buffer.from('all') }]);
+      const [member, ...others] = await port.groupMembers(groupId);
+      assert.deepEqual([member?.memberId, others], [joined.memberId, []]);
+      assert.match(member!.clientId, /^conformance-/);
+      assert.ok(member!.host.length > 0);
+      await port.leaveGroup(membership);
+      assert.deepEqual(await port.groupMembers(groupId), []);
+    },
+  },
+  {
     name: 'an old generation is told that it is old',
     body: async (lab) => {
       const groupId = lab.name('group');

@@ -1,7 +1,7 @@
 /** Apache Kafka as the subject of the conformance suite, and of the control with stock kafkajs. */
 import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { openKafkajsPort } from '../../runtime/kafkajs-port.ts';
-import type { LogPort, TopicPartition } from '../../runtime/port.ts';
+import type { AdminPort, LogPort, TopicPartition } from '../../runtime/port.ts';
 import { batchesOf } from '../../runtime/record-batch.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { Subject } from './conformance.ts';
@@ -25,7 +25,7 @@ const COMPACTION_MS_MAX = 60_000;
 export function kafkaSubject(brokers: readonly string[]): Subject {
   const proxies: KafkaProxy[] = [];
   const ports: LogPort[] = [];
-  const openPort = async (clientId: string): Promise<LogPort> => {
+  const openPort = async (clientId: string): Promise<AdminPort> => {
     const port = await openKafkajsPort({ brokers, clientId });
     ports.push(port);
     return port;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { CommittedReader } from '../../runtime/committed-reader.ts';
-import type { LogPort, TopicPartition } from '../../runtime/port.ts';
+import type { AdminPort, LogPort, TopicPartition } from '../../runtime/port.ts';
 import { BatchBuilder, type LogHeader, NO_HEADERS } from '../../runtime/record-batch.ts';
 import { type OutgoingBatch, TransactionalProducer } from '../../runtime/transactional-producer.ts';
 import type { LossyPort, Subject } from './conformance.ts';
@@ -20,19 +20,19 @@ const TIMEOUT_MS = 60_000;
 export class Lab {
   readonly subject: Subject;
   readonly #ports: LogPort[] = [];
-  #main: LogPort | null = null;
+  #main: AdminPort | null = null;
 
   constructor(subject: Subject) {
     this.subject = subject;
   }
 
   /** The port that a case uses when it needs no other. */
-  async port(): Promise<LogPort> {
+  async port(): Promise<AdminPort> {
     this.#main ??= await this.openPort();
     return this.#main;
   }
 
-  async openPort(): Promise<LogPort> {
+  async openPort(): Promise<AdminPort> {
     const port = await this.subject.openPort(`conformance-${this.#ports.length}`);
     this.#ports.push(port);
     return port;

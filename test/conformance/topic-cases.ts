@@ -81,6 +81,51 @@ export const TOPIC_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'an offset is found by time, among what is decided only',
+    body: async (lab) => {
+      const topic = await lab.topic({}, 2);
+      const port = await lab.port();
+      const producer = await lab.producer();
+      const at = (timestampMs: number) => ({ value: `at ${timestampMs}`, timestampMs });
+      await lab.transact(producer, 'commit', batch(topic, 0, at(1_000), at(2_000), at(3_000)));
+      await lab.records(topic);
+      const found = async (timeMs: number) =>
+        (await port.offsetsForTime(partitionsOf(topic, 2), timeMs)).map(({ offset }) => offset);
+      assert.deepEqual(await found(0), [0, null]);
+      assert.deepEqual(await found(2_000), [1, null]);
+      assert.deepEqual(await found(2_001), [2, null]);
+      const farAheadMs = lab.subject.clock.nowMs() + 3_600_000;
+      producer.begin();
+      await producer.send([batch(topic, 0, at(farAheadMs))]);
+      assert.deepEqual(await found(farAheadMs), [null, null], 'an open transaction is not there yet');
+      await producer.commit();
+      await lab.records(topic);
+      assert.deepEqual(await found(farAheadMs), [4, null]);
+    },
+  },
+  {
+    name: 'records are deleted up to an offset, but not where the log is a table',
+    body: async (lab) => {
+      const port = await lab.port();
+      const [topic, table] = [await lab.topic({}, 2), await lab.topic({ 'cleanup.policy': 'compact' })];
+      const producer = await lab.producer();
+      await lab.transact(producer, 'commit', batch(topic, 0, 'a', 'b', 'c'), batch(topic, 1, 'd'));
+      await lab.transact(producer, 'commit', batch(table, 0, { key: 'k', value: 'v' }));
+      await port.deleteRecords([{ topic, partition: 0, offset: 2 }]);
+      assert.deepEqual(await lab.values(topic, 0, 2), ['c']);
+      assert.deepEqual(
+        (await port.bounds(partitionsOf(topic, 2))).map(({ start }) => start),
+        [2, 0],
+      );
+      await assert.rejects(port.deleteRecords([{ topic: table, partition: 0, offset: 1 }]), {
+        code: 'protocol',
+      });
+      await assert.rejects(port.deleteRecords([{ topic, partition: 0, offset: 99 }]), {
+        code: 'offset-out-of-range',
+      });
+    },
+  },
+  {
     name: 'a record that is too large is refused, and says so',
     body: async (lab) => {
       const topic = await lab.topic({ 'max.message.bytes': '10000' });
