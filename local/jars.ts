@@ -167,10 +167,18 @@ function officialHome(): string | null {
 
 function mavenError(result: CommandResult): SetupError {
   const errors = result.lines.filter((line) => /^\[ERROR\] (?!\[Help|Re-run|To see|For more)\S/.test(line));
+  const untrusted = result.lines.some((line) => line.includes('PKIX path building failed'));
   return new SetupError(
     'download-failed',
     'Kafka and the registry could not be fetched by Maven',
-    'check that this machine reaches Maven Central (or the mirror in ~/.m2/settings.xml) and start again',
-    { detail: (errors.length > 0 ? errors : result.lines).slice(0, 4).map((line) => line.slice(0, 300)) },
+    untrusted
+      ? "Java does not trust this network's certificate: add it to Java's trust store (keytool -importcert -cacerts) and start again"
+      : 'check that this machine reaches Maven Central (or the mirror in ~/.m2/settings.xml) and start again',
+    { detail: (errors.length > 0 ? errors : result.lines.slice(-3)).slice(0, 2).map(shortened) },
   );
+}
+
+/** Maven's errors say the cause last. */
+function shortened(line: string): string {
+  return line.length <= 400 ? line : `${line.slice(0, 150)} ... ${line.slice(-250)}`;
 }
