@@ -12,8 +12,14 @@ export class OutputBuffer {
   readonly #open = new Map<string, OutputBatch>();
   #full: OutputBatch[] = [];
   readonly #spare: BatchBuilder[] = [];
+  readonly #batchBytesMax: number;
   #records = 0;
   #bytes = 0;
+
+  /** A batch that has reached `batchBytesMax` is full; one record may overshoot it. */
+  constructor(batchBytesMax: number) {
+    this.#batchBytesMax = batchBytesMax;
+  }
 
   get recordCount(): number {
     return this.#records;
@@ -27,7 +33,7 @@ export class OutputBuffer {
   append(record: OutputRecord): void {
     const name = `${record.topic}/${record.partition}`;
     let batch = this.#open.get(name);
-    if (batch !== undefined && batch.builder.sizeBytes >= BATCH_BYTES_MAX) {
+    if (batch !== undefined && batch.builder.sizeBytes >= this.#batchBytesMax) {
       this.#full.push(batch);
       batch = undefined;
     }
@@ -62,6 +68,4 @@ export class OutputBuffer {
   }
 }
 
-/** The broker's default limit is 1 MiB for a batch; one large record may still overshoot, and is told so by name. */
-const BATCH_BYTES_MAX = 900_000;
 const SPARE_MAX = 32;

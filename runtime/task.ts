@@ -10,7 +10,7 @@ import { POSITIONS_STORE } from './define-topology.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import type { Clock, FetchedPartition, FetchRequest, LogPort } from './port.ts';
 import type { LogHeader } from './record-batch.ts';
-import { TaskCore, type ValueCodec } from './task-core.ts';
+import { POSITION_KEY, TaskCore, type ValueCodec } from './task-core.ts';
 import { changelogTopic, type Input, inputsOf, isEmpty, requestOf, restoreTask } from './task-inputs.ts';
 import type { Source } from './task-sources.ts';
 import type { Topology } from './topology.ts';
@@ -37,6 +37,8 @@ export type TaskLimits = {
   /** Records that wait in the merge, for all inputs together. */
   readonly queuedRecordsMax: number;
   readonly uncommittedBytesMax: number;
+  /** Of one record batch. The broker's default limit is 1 MiB; one large record may overshoot, and is told so by name. */
+  readonly batchBytesMax: number;
   /** A silent input partition is ticked this often. */
   readonly tickEveryMs: number;
   /** How long a derived input may say nothing before the task goes on without it, and says so in the log. */
@@ -50,6 +52,7 @@ export const DEFAULT_LIMITS: TaskLimits = {
   commitEveryMs: 100,
   queuedRecordsMax: 50_000,
   uncommittedBytesMax: 16 * 1024 * 1024,
+  batchBytesMax: 900_000,
   tickEveryMs: 1_000,
   sealWaitMs: 10_000,
   transactionTimeoutMs: 10_000,
@@ -109,7 +112,7 @@ export class Task {
    */
   static async open(options: TaskOptions): Promise<Task> {
     await options.assertOwned();
-    const outputs = new OutputBuffer();
+    const outputs = new OutputBuffer(options.limits.batchBytesMax);
     const { port, clock, applicationId, task, limits } = options;
     const transactionalId = `${applicationId}-${task}`;
     const core = new TaskCore({
@@ -335,8 +338,6 @@ export class Task {
     this.#tickPending = true;
   }
 }
-
-const POSITION_KEY = Buffer.from('position');
 
 function isTick(headers: readonly LogHeader[]): boolean {
   const control = decodeControl(headers);
