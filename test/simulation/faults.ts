@@ -17,6 +17,8 @@ export const STEPS = [
   'config',
   'add-partitions',
   'produce',
+  /** A second produce request of the same transaction. */
+  'produce-more',
   'group-offsets',
   'end-transaction',
 ] as const;

@@ -9,7 +9,8 @@ import { compareKeys } from '../../runtime/key-order.ts';
 import type { CommittedRecord } from '../../runtime/memory-broker.ts';
 import type { Counts } from '../../runtime/task-counts.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
-import type { StreamDefect, StreamHealth } from '../../schemas/records.ts';
+import type { DeadLetter, StreamDefect, StreamHealth } from '../../schemas/records.ts';
+import { countOne } from './faults.ts';
 import { DERIVED_TOPICS, SIMULATED_TOPOLOGIES } from './topologies.ts';
 import type { Contents } from './world.ts';
 
@@ -17,6 +18,9 @@ export function brokenInvariants(contents: Contents): string[] {
   return [
     ...eachPartition(contents, 'stream-defects', sealsHold),
     ...eachPartition(contents, 'stream-health', windowsInOrder),
+    ...['stream-defects', 'cohort-windows'].flatMap((topic) =>
+      eachPartition(contents, topic, isSealedOncePerSecond),
+    ),
     ...DERIVED_TOPICS.filter((topic) => topic !== 'cohort-partials').flatMap((topic) =>
       eachPartition(contents, topic, timeNeverGoesBack),
     ),
@@ -57,6 +61,19 @@ export function brokenBalance(contents: Contents, counts: ReadonlyMap<string, re
   return broken;
 }
 
+/** Whatever was spoiled on purpose is a dead letter, once, under its own code; and nothing else is. */
+export function brokenExpectations(contents: Contents, expected: ReadonlyMap<string, number>): string[] {
+  const found = new Map<string, number>();
+  for (const { value } of contents.get('dead-letters')!.flat())
+    countOne(found, (codec.decode('dead-letters', value!) as DeadLetter).code);
+  return [...new Set([...expected.keys(), ...found.keys()])]
+    .filter((code) => expected.get(code) !== found.get(code))
+    .map(
+      (code) =>
+        `${found.get(code) ?? 0} dead letters ${code}, and there should be ${expected.get(code) ?? 0}`,
+    );
+}
+
 type Check = (records: readonly CommittedRecord[]) => string | null;
 
 function eachPartition(contents: Contents, topic: string, check: Check): string[] {
@@ -79,6 +96,24 @@ function sealsHold(records: readonly CommittedRecord[]): string | null {
     if (control === null || control === 'unknown' || control.kind !== 'seal') continue;
     if (control.sealedUpToMs < sealedUpToMs) return `seals go back at offset ${offset}`;
     sealedUpToMs = control.sealedUpToMs;
+  }
+  return null;
+}
+
+/** Every second in which anything was said has one seal, written at the first moment of it that the task knew of. */
+function isSealedOncePerSecond(records: readonly CommittedRecord[]): string | null {
+  const secondOf = ({ timestampMs }: CommittedRecord): number => Math.floor(timestampMs / 1_000);
+  const sealedAtMs = new Map<number, number>();
+  for (const record of records) {
+    if (record.value !== null) continue;
+    const second = secondOf(record);
+    if (sealedAtMs.has(second)) return `a second seal for one second at offset ${record.offset}`;
+    sealedAtMs.set(second, record.timestampMs);
+  }
+  for (const record of records) {
+    const atMs = sealedAtMs.get(secondOf(record));
+    if (atMs === undefined || atMs > record.timestampMs)
+      return `no seal before offset ${record.offset} in its second`;
   }
   return null;
 }

@@ -4,7 +4,7 @@ import { partitionOf } from '../../runtime/partitioner.ts';
 import type { LogHeader } from '../../runtime/record-batch.ts';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
-import { type ArmedFault, CELLS } from './faults.ts';
+import { type ArmedFault, CELLS, countOne } from './faults.ts';
 import { FOREIGN_SCHEMA_ID, UNKNOWN_SCHEMA_ID } from './simulated-codec.ts';
 import type { SimulatedConfig, SOURCE_TOPICS } from './topologies.ts';
 import { featuresOf, playbackOf } from './values.ts';
@@ -15,6 +15,8 @@ export type PlannedRecord = {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly headers: readonly LogHeader[];
+  /** Code of the dead letter that it has to become; null for a record that can be read. */
+  readonly fault: string | null;
 };
 
 export type PlannedEvent =
@@ -49,12 +51,15 @@ export type Plan = {
     readonly commitEveryMs: number;
     readonly queuedRecordsMax: number;
     readonly uncommittedBytesMax: number;
+    readonly batchBytesMax: number;
     readonly tickEveryMs: number;
   };
   /** In order of time, ms after the start. */
   readonly timeline: readonly { readonly atMs: number; readonly event: PlannedEvent }[];
   /** Records from outside, control records included. */
   readonly records: number;
+  /** How many dead letters there have to be, by code. */
+  readonly deadLetters: ReadonlyMap<string, number>;
 };
 
 export type PlanOptions = { readonly seed: number; readonly events: number };
@@ -69,6 +74,8 @@ export function planOf({ seed, events }: PlanOptions): Plan {
     commitEveryMs: random.pick([40, 100, 250]),
     queuedRecordsMax: random.pick([4, 60, 50_000]),
     uncommittedBytesMax: random.pick([3_000, 1 << 24]),
+    // small ones give transactions of many requests
+    batchBytesMax: random.pick([400, 1_500, 900_000]),
     tickEveryMs: random.pick([400, 1_000]),
   };
   const said = new Conversation(random.fork('said'), startMs, partitions, events);
@@ -79,12 +86,15 @@ export function planOf({ seed, events }: PlanOptions): Plan {
     event: { kind: 'start' as const, process },
   }));
   const timeline = [...starts, ...said.timeline, ...troubles].sort((a, b) => a.atMs - b.atMs);
-  return { seed, startMs, partitions, processes, limits, timeline, records: said.records };
+  const { records, deadLetters } = said;
+  return { seed, startMs, partitions, processes, limits, timeline, records, deadLetters };
 }
 
 const T0_MS = 1_700_000_000_000;
 const PROCESSES_MAX = 4;
 const ARMED_PER_SEED = 24;
+/** A kind of control record that this version does not know: counted, and passed over. */
+const OF_THE_FUTURE: readonly LogHeader[] = [['ev.control', Buffer.from('of the future')]];
 const codec = localCodec();
 
 type Timed = { readonly atMs: number; readonly event: PlannedEvent };
@@ -94,6 +104,7 @@ class Conversation {
   readonly timeline: Timed[] = [];
   records = 0;
   lengthMs = 0;
+  readonly deadLetters = new Map<string, number>();
   readonly #random: SeededRandom;
   readonly #startMs: number;
   readonly #partitions: number;
@@ -148,6 +159,7 @@ class Conversation {
     this.records += records.length;
     const how = random.chance(900) ? 'plain' : random.pick(['commit', 'commit', 'abort'] as const);
     if (how === 'abort') this.records -= records.length;
+    else for (const { fault } of records) if (fault !== null) countOne(this.deadLetters, fault);
     const heldMs = random.chance(500) ? 0 : random.between(1, 120);
     this.timeline.push({ atMs: this.lengthMs, event: { kind: 'append', records, how, heldMs } });
   }
@@ -159,7 +171,8 @@ class Conversation {
     const event = random.chance(20) ? 'probe-lost' : random.chance(8) ? 'nonsense' : 'features';
     const seenAtMs = this.#startMs + this.lengthMs - lateness(random);
     const value = featuresOf(key, random.chance(10) ? -1 : seq, event, seenAtMs);
-    return this.#record('frame-features', key, codec.encode('frame-features', value));
+    const fault = event === 'nonsense' ? event : null;
+    return { ...this.#record('frame-features', key, codec.encode('frame-features', value)), fault };
   }
 
   #playback(): PlannedRecord {
@@ -170,28 +183,35 @@ class Conversation {
 
   #record(topic: PlannedRecord['topic'], key: string, value: Uint8Array): PlannedRecord {
     const bytes = Buffer.from(key);
-    return { topic, partition: partitionOf(bytes, this.#partitions), key: bytes, value, headers: [] };
+    return {
+      topic,
+      partition: partitionOf(bytes, this.#partitions),
+      key: bytes,
+      value,
+      headers: [],
+      fault: null,
+    };
   }
 
   #spoiled(record: PlannedRecord): PlannedRecord {
     const value = record.value!;
     switch (this.#random.below(8)) {
       case 0:
-        return { ...record, value: Buffer.from('no framing at all') };
+        return { ...record, value: Buffer.from('no framing at all'), fault: 'bad-framing' };
       case 1:
-        return { ...record, value: value.subarray(0, value.length >> 1) };
+        return { ...record, value: value.subarray(0, value.length >> 1), fault: 'truncated' };
       case 2:
-        return { ...record, key: null };
+        return { ...record, key: null, fault: 'no-key' };
       case 3:
-        return { ...record, value: null };
+        return { ...record, value: null, fault: 'no-value' };
       case 4:
-        return { ...record, partition: (record.partition + 1) % this.#partitions };
+        return { ...record, partition: (record.partition + 1) % this.#partitions, fault: 'wrong-partition' };
       case 5:
-        return { ...record, value: underId(value, UNKNOWN_SCHEMA_ID) };
+        return { ...record, value: underId(value, UNKNOWN_SCHEMA_ID), fault: 'no-such-schema' };
       case 6:
         return { ...record, value: underId(value, FOREIGN_SCHEMA_ID[record.topic]) };
       default:
-        return { ...record, key: null, value: null, headers: [['ev.control', Buffer.from('of the future')]] };
+        return { ...record, key: null, value: null, headers: OF_THE_FUTURE, fault: null };
     }
   }
 
@@ -208,13 +228,17 @@ function troublesOf(random: SeededRandom, seed: number, processes: number, lengt
   const add = (event: PlannedEvent): void => {
     timeline.push({ atMs: random.below(lengthMs), event });
   };
+  // early enough that their step comes again
+  const arm = (fault: ArmedFault): void => {
+    timeline.push({ atMs: random.below(Math.ceil(lengthMs * 0.7)), event: { kind: 'arm', fault } });
+  };
   const anyProcess = (): number => random.below(processes);
   if (random.chance(40)) return timeline;
   for (let i = 0; i < ARMED_PER_SEED; i++) {
     const cell = CELLS[(((seed * ARMED_PER_SEED + i) % CELLS.length) * STRIDE) % CELLS.length]!;
     const isLong = cell.fault.startsWith('freeze');
     const durationMs = isLong ? random.between(200, 4_500) : random.chance(500) ? 0 : random.between(1, 300);
-    add({ kind: 'arm', fault: { ...cell, durationMs } });
+    arm({ ...cell, durationMs });
   }
   for (let i = random.below(7); i > 0; i--) {
     const process = anyProcess();
@@ -279,11 +303,6 @@ export function controlOf(
   partition: number,
   configHash: string,
 ): PlannedRecord {
-  return {
-    topic,
-    partition,
-    key: null,
-    value: null,
-    headers: encodeControl({ kind: 'config-effective', configHash }),
-  };
+  const headers = encodeControl({ kind: 'config-effective', configHash });
+  return { topic, partition, key: null, value: null, headers, fault: null };
 }

@@ -88,7 +88,7 @@ export async function runToEnd(
         ...deployment,
         openGroup: fixedGroup(mine),
         limits: { commitEveryMs, tickEveryMs: NEVER_MS, sealWaitMs: NEVER_MS },
-        onEvent: () => undefined,
+        onEvent: (event) => event.kind === 'retrying' && failures.push(event.error),
       });
       worker.done.catch((error: unknown) => failures.push(error));
       return { worker, topology: topology.name };

@@ -1,6 +1,6 @@
 /** One seed: the same plan twice, and what its sources give when nothing goes wrong. */
 import { differences } from './compare.ts';
-import { brokenBalance, brokenInvariants } from './invariants.ts';
+import { brokenBalance, brokenExpectations, brokenInvariants } from './invariants.ts';
 import { planOf } from './plan.ts';
 import { referenceOf } from './quiet-run.ts';
 import { type Simulated, type SimulationOptions, simulate } from './simulate.ts';
@@ -42,6 +42,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
   findings.push(
     ...differences(first.contents, reference.contents, ['with faults', 'without']),
     ...brokenInvariants(first.contents),
+    ...brokenExpectations(first.contents, plan.deadLetters),
     ...brokenBalance(reference.contents, reference.counts),
   );
   let derived = 0;

@@ -277,6 +277,8 @@ class Simulation {
       if (index % 2 === 0) await process.stop();
       process.die('the end');
     }
+    // what is still on its way to the broker arrives
+    await this.clock.sleep(1_000);
     await runToEnd(this.#broker, this.#deployment!, { commitEveryMs: 100 });
     const open = openTransactions(this.#broker, this.#deployment!);
     if (open.length > 0) this.#violations.push(`transactions are left open: ${open.join(', ')}`);

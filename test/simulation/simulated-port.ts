@@ -23,9 +23,11 @@ import {
   type TopicPartition,
   type TransactionHandle,
 } from '../../runtime/port.ts';
+import { batchesOf } from '../../runtime/record-batch.ts';
 import type { SeededRandom } from '../../runtime/seeded-random.ts';
 import { changelogTopic } from '../../runtime/task-inputs.ts';
-import type { ArmedFault, ArmedFaults, Step } from './faults.ts';
+import type { ArmedFault, ArmedFaults, Fault, Step } from './faults.ts';
+import { SOURCE_TOPICS } from './topologies.ts';
 
 /** The process that a port belongs to. */
 export type Host = {
@@ -65,6 +67,15 @@ export class SimulatedPort implements LogPort {
   justOpened = false;
   /** Tasks that are being opened: their changelogs are read from the beginning. */
   restoring = false;
+  #generation = -1;
+  /** Transactional ids that somebody else took, with the generation in which that was noticed. */
+  readonly #fencedAt = new Map<string, number>();
+  /** Transactional ids that have added partitions to their open transaction. */
+  readonly #adding = new Set<string>();
+  /** Transactional ids that have produced in their open transaction. */
+  readonly #producing = new Set<string>();
+  /** The last answer for each partition of a source topic. */
+  readonly #lastFetched = new Map<string, { readonly fetched: FetchedPartition; readonly offset: number }>();
 
   constructor(options: SimulatedPortOptions) {
     this.#options = options;
@@ -95,7 +106,12 @@ export class SimulatedPort implements LogPort {
       await broker.clock.sleep(maxWaitMs);
       return [];
     }
-    return this.#do<readonly FetchedPartition[]>(step, () => this.#inner.fetch(asked, maxWaitMs, maxBytes));
+    const answer = await this.#do(step, () => this.#inner.fetch(asked, maxWaitMs, maxBytes));
+    for (const [i, fetched] of answer.entries()) {
+      if (isSource(fetched.topic))
+        this.#lastFetched.set(nameOf(fetched), { fetched, offset: asked[i]!.offset });
+    }
+    return answer;
   }
 
   async initProducer(transactionalId: string, transactionTimeoutMs: number) {
@@ -116,23 +132,49 @@ export class SimulatedPort implements LogPort {
   }
 
   addPartitions(txn: TransactionHandle, partitions: readonly TopicPartition[]) {
-    return this.#do('add-partitions', () => this.#inner.addPartitions(txn, partitions));
+    // the first request of a commit, made in the moment that decided upon the ticks in it
+    if (!this.#adding.has(txn.transactionalId)) this.#checkTicks(partitions);
+    this.#adding.add(txn.transactionalId);
+    return this.#watchFence(txn, () =>
+      this.#do('add-partitions', () => this.#inner.addPartitions(txn, partitions)),
+    );
   }
 
-  produce(txn: TransactionHandle | null, batches: readonly ProduceBatch[]) {
-    return this.#do('produce', () => this.#inner.produce(txn, batches));
+  async produce(txn: TransactionHandle, batches: readonly ProduceBatch[]) {
+    const { transactionalId } = txn;
+    const step = this.#producing.has(transactionalId) ? 'produce-more' : 'produce';
+    this.#producing.add(transactionalId);
+    return this.#watchFence(txn, () =>
+      this.#do(step, (fault) => {
+        if (fault !== 'refuse' || batches.length < 2) return this.#inner.produce(txn, batches);
+        // each partition answers for itself: some take it, the leader of the others has moved
+        this.#weather.next = PASS;
+        const taken = batches.slice(0, batches.length >> 1);
+        return this.#inner.produce(txn, taken).then(() => {
+          throw new LogError('not-leader', 'The leaders of some partitions have moved.');
+        });
+      }),
+    );
   }
 
   endTransaction(txn: TransactionHandle, outcome: 'commit' | 'abort') {
-    return this.#do('end-transaction', () => this.#inner.endTransaction(txn, outcome));
+    this.#producing.delete(txn.transactionalId);
+    this.#adding.delete(txn.transactionalId);
+    return this.#watchFence(txn, () =>
+      this.#do('end-transaction', () => this.#inner.endTransaction(txn, outcome)),
+    );
   }
 
   sendGroupOffsets(txn: TransactionHandle, groupId: string, offsets: readonly GroupOffset[]) {
-    return this.#do('group-offsets', () => this.#inner.sendGroupOffsets(txn, groupId, offsets));
+    return this.#watchFence(txn, () =>
+      this.#do('group-offsets', () => this.#inner.sendGroupOffsets(txn, groupId, offsets)),
+    );
   }
 
-  joinGroup(request: JoinRequest): Promise<JoinedGroup> {
-    return this.#do('join', () => this.#inner.joinGroup(request));
+  async joinGroup(request: JoinRequest): Promise<JoinedGroup> {
+    const joined = await this.#do('join', () => this.#inner.joinGroup(request));
+    this.#generation = joined.generationId;
+    return joined;
   }
 
   syncGroup(membership: GroupMembership, assignments: readonly MemberAssignment[]) {
@@ -160,7 +202,31 @@ export class SimulatedPort implements LogPort {
     return topic === 'everyview-config' ? 'config' : otherwise;
   }
 
-  async #do<T>(step: Step | null, call: () => Promise<T>): Promise<T> {
+  /** Nobody but the owner at the log's end may say that nothing happened there. */
+  #checkTicks(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      if (!isSource(partition.topic)) continue;
+      const last = this.#lastFetched.get(nameOf(partition));
+      const readTo =
+        last === undefined ? -1 : (batchesOf(last.fetched.batches).at(-1)?.lastOffset ?? last.offset - 1);
+      if (last === undefined || readTo + 1 < last.fetched.bounds.highWatermark)
+        this.#options.host.violated(
+          `${nameOf(partition)} was ticked by a task that had not read it to its end`,
+        );
+    }
+  }
+
+  async #watchFence<T>({ transactionalId }: TransactionHandle, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if (error instanceof LogError && error.kind === 'fenced')
+        this.#fencedAt.set(transactionalId, this.#generation);
+      throw error;
+    }
+  }
+
+  async #do<T>(step: Step | null, call: (fault: Fault | null) => Promise<T>): Promise<T> {
     const { host, faults, clientId } = this.#options;
     if (host.isFrozen) await host.thawed();
     const fault = step === null || host.isCut ? null : faults.take(step);
@@ -172,7 +238,7 @@ export class SimulatedPort implements LogPort {
     if (fault?.fault === 'crash-before') host.die(`crashed before ${step}`);
     this.#weather.next = host.isCut ? CUT_OFF : fault === null ? null : decisionOf(fault);
     try {
-      const answering = call();
+      const answering = call(fault?.fault ?? null);
       if (fault?.fault === 'crash-after') host.die(`crashed after ${step}`);
       if (fault?.fault === 'freeze-after') host.freeze(fault.durationMs);
       return await answering;
@@ -180,6 +246,14 @@ export class SimulatedPort implements LogPort {
       if (host.isFrozen) await host.thawed();
     }
   }
+}
+
+function isSource(topic: string): boolean {
+  return (SOURCE_TOPICS as readonly string[]).includes(topic);
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
 }
 
 const CUT_OFF: FaultDecision = { kind: 'unreachable', delayMs: 100 };

@@ -54,7 +54,7 @@ const instant: Reducer<Instant, FrameFeatures, StreamDefect> = {
     if (seq <= state.lastSeq) return [{ kind: 'drop', reason: 'repeated-chunk' }];
     state.lastSeq = seq;
     state.count += 1;
-    state.hash = mix(mix(mix(state.hash, seq), input.timeMs), weightOf(context));
+    state.hash = mix(mix(mix(mix(state.hash, seq), input.timeMs), weightOf(context)), context.sealedUpToMs);
     const said = instantly(
       event === 'probe-lost' ? 'close' : 'open',
       state,

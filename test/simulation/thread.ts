@@ -1,0 +1,57 @@
+/** Runs seeds in a thread of their own, so that one that hangs can be ended. */
+import { Worker } from 'node:worker_threads';
+import type { JobAnswer, JobRequest } from './job.ts';
+import type { Mutation } from './mutations.ts';
+
+/** A seed takes well under a second; one that takes so long hangs. */
+const SEED_MS_MAX = 120_000;
+
+export class SeedThread {
+  readonly #mutation: Mutation | null;
+  readonly #seedMsMax: number;
+  #worker: Worker | null = null;
+
+  constructor(mutation: Mutation | null = null, seedMsMax: number = SEED_MS_MAX) {
+    this.#mutation = mutation;
+    this.#seedMsMax = seedMsMax;
+  }
+
+  /** Rejects when the seed ends by an exception or not at all; the next one gets a new thread then. */
+  async run(request: JobRequest): Promise<JobAnswer> {
+    try {
+      return await this.#ask(this.#thread(), request);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+    this.#worker = null;
+  }
+
+  #thread(): Worker {
+    const file = this.#mutation === null ? './job.ts' : './mutated-job.ts';
+    this.#worker ??= new Worker(new URL(file, import.meta.url), { workerData: this.#mutation });
+    return this.#worker;
+  }
+
+  #ask(thread: Worker, request: JobRequest): Promise<JobAnswer> {
+    return new Promise((resolve, reject) => {
+      const end = (act: () => void): void => {
+        clearTimeout(timer);
+        thread.off('message', onMessage).off('error', onError);
+        act();
+      };
+      const onMessage = (answer: JobAnswer): void => end(() => resolve(answer));
+      const onError = (error: unknown): void => end(() => reject(error));
+      const timer = setTimeout(
+        () => end(() => reject(new Error(`no end within ${this.#seedMsMax / 1_000} s`))),
+        this.#seedMsMax,
+      );
+      thread.once('message', onMessage).once('error', onError);
+      thread.postMessage(request);
+    });
+  }
+}
