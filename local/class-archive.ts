@@ -11,8 +11,8 @@ import type { Java } from './java.ts';
 export type ClassArchive = {
   /** For Java's command line. */
   readonly flags: readonly string[];
-  /** Makes the archive that the server wrote when it ended the one to use; not for a server that was killed. */
-  readonly keep: () => void;
+  /** The file that the server writes when it ends, and its name once it is whole; null when it writes none. */
+  readonly made: { readonly unfinished: string; readonly finished: string } | null;
 };
 
 /** Archive in `folder` for this Java and this class path. */
@@ -21,19 +21,19 @@ export function classArchive(folder: string, java: Java, classPath: string): Cla
     .update(`${java.path}\n${java.version}\n${classPath}`)
     .digest('hex')
     .slice(0, 16);
-  const archive = path.join(folder, `classes-${hash}.jsa`);
+  const finished = path.join(folder, `classes-${hash}.jsa`);
   const quiet = ['-Xshare:auto', '-Xlog:cds=off', '-Xlog:cds+dynamic=off', '-Xlog:class+path=off'];
-  if (existsSync(archive)) return { flags: [`-XX:SharedArchiveFile=${archive}`, ...quiet], keep: () => {} };
-  if (!isWritable(folder)) return { flags: [], keep: () => {} };
+  if (existsSync(finished)) return { flags: [`-XX:SharedArchiveFile=${finished}`, ...quiet], made: null };
+  if (!isWritable(folder)) return { flags: [], made: null };
   removeAbandoned(folder);
-  const unfinished = `${archive}.${process.pid}`;
-  return {
-    flags: [`-XX:ArchiveClassesAtExit=${unfinished}`, ...quiet],
-    keep: () => {
-      if (existsSync(archive)) rmSync(unfinished, { force: true });
-      else if (existsSync(unfinished)) renameSync(unfinished, archive);
-    },
-  };
+  const unfinished = `${finished}.${process.pid}`;
+  return { flags: [`-XX:ArchiveClassesAtExit=${unfinished}`, ...quiet], made: { unfinished, finished } };
+}
+
+/** Puts the archive in its place, after its server has ended by itself; the first one to get there stays. */
+export function keepArchive({ unfinished, finished }: NonNullable<ClassArchive['made']>): void {
+  if (existsSync(finished)) rmSync(unfinished, { force: true });
+  else if (existsSync(unfinished)) renameSync(unfinished, finished);
 }
 
 /** What a start left behind that was killed before it could keep its archive. */

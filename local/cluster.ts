@@ -324,9 +324,6 @@ function clusterHandle(run: Run, parts: readonly LocalPart[]): LocalCluster {
 function closeRun(run: Run): Promise<void> {
   run.closing ??= (async () => {
     await run.supervisor.close();
-    for (const [part, server] of run.servers) {
-      if ((await server.ended) !== 'SIGKILL') run.archives[part].keep();
-    }
     // Nothing is left unless the supervisor itself was killed.
     await run.lock.endProcesses();
     run.lock.release();

@@ -103,6 +103,7 @@ export function kafkaServer(setup: KafkaSetup): ServerSpec {
     cwd: setup.folder,
     env: javaEnvironment(),
     logPath: setup.logPath,
+    archive: setup.archive.made,
   };
 }
 

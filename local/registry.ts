@@ -49,6 +49,7 @@ export function registryServer(setup: RegistrySetup): ServerSpec {
       QUARKUS_DATASOURCE_JDBC_MAX_SIZE: '16',
     },
     logPath: setup.logPath,
+    archive: setup.archive.made,
   };
 }
 

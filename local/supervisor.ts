@@ -10,6 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { addToLock, isAlive, readLock, tied } from '../bin/processes.mjs';
+import { type ClassArchive, keepArchive } from './class-archive.ts';
 
 export type ServerSpec = {
   readonly name: string;
@@ -18,6 +19,8 @@ export type ServerSpec = {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly logPath: string;
+  /** Class archive that it writes when it ends. */
+  readonly archive: ClassArchive['made'];
 };
 
 export type SupervisorOrder = { readonly start: ServerSpec } | { readonly stop: string };
@@ -49,6 +52,7 @@ function main(lockPath: string, temporaryFolder: string | undefined): void {
     const ended = (why: string): void => {
       if (reason !== null) return;
       reason = why;
+      if (spec.archive !== null && why !== 'SIGKILL') keepArchive(spec.archive);
       running.delete(spec.name);
       tell({ event: 'exited', name: spec.name, reason });
       finishWhenIdle();
