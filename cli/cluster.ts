@@ -9,7 +9,7 @@ import { LOOPBACK, rememberedPorts } from '../local/ports.ts';
 import { localRegistryUrl } from '../local/registry.ts';
 import { checkKafka, checkRegistry, givenBrokers, givenRegistry } from '../local/resolve.ts';
 import { openKafkajsPort } from '../runtime/kafkajs-port.ts';
-import type { LogPort } from '../runtime/port.ts';
+import type { AdminPort } from '../runtime/port.ts';
 import { systemClock } from '../runtime/system-clock.ts';
 import type { FetchingCodec } from '../runtime/task.ts';
 import { valueCodec } from '../runtime/value-codec.ts';
@@ -20,7 +20,7 @@ import { ExpectedError } from './failure.ts';
 
 export type Cluster = {
   readonly brokers: readonly string[];
-  readonly port: LogPort;
+  readonly port: AdminPort;
   /** Throws when no registry was asked for. */
   readonly registry: Registry;
   close(): Promise<void>;

@@ -3,7 +3,8 @@ import { CommanderError } from 'commander';
 import { SetupError } from '../local/setup-error.ts';
 import { IngestError } from '../producers/ingest/stream-spec.ts';
 import { TopologyError } from '../runtime/define-topology.ts';
-import { LogError, type LogErrorCode } from '../runtime/port.ts';
+import { LogError } from '../runtime/port.ts';
+import { StateError } from '../runtime/reducer-graph.ts';
 import { SchemaError } from '../schemas/errors.ts';
 import { RegistryError } from '../schemas/registry.ts';
 
@@ -51,7 +52,8 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof SetupError) return failure(error.message, error.fix, error.exitCode);
   if (error instanceof LogError) return failure(`Kafka: ${error.message}`, FIX_OF_LOG_CODE[error.code]);
   // These say in their message what to do.
-  if (error instanceof RegistryError || error instanceof IngestError) return failure(error.message, '');
+  if (error instanceof RegistryError || error instanceof IngestError || error instanceof StateError)
+    return failure(error.message, '');
   if (error instanceof SchemaError) return failure(`schema: ${error.message}`, fixOfSchema(error));
   if (error instanceof TopologyError) return failure(error.message, 'Correct it in topologies/');
   return {

@@ -43,7 +43,7 @@ async function checkRefused(line: string, exitCode: number, message: RegExp, env
   assert.match(outcome.err, message, line);
 }
 
-const COMMANDS = ['start', 'tail', 'describe', 'topics', 'run', 'ingest', 'doctor'];
+const COMMANDS = ['start', 'tail', 'describe', 'topics', 'run', 'reset', 'ingest', 'doctor'];
 
 test('help teaches: every command has examples and says what comes next', async () => {
   const { out, exitCode } = await everyview('--help');
@@ -83,6 +83,11 @@ test('wrong command lines: one line with what to write instead, exit 2', async (
   await checkRefused('describe nothing', 2, /no topology 'nothing'.*stream-detection and qos-alerting/);
   await checkRefused('run nothing', 2, /no topology 'nothing'/);
   await checkRefused('topics --partitions 3', 2, /Add --deploy/);
+  await checkRefused('reset', 2, /missing required argument 'topology'/);
+  await checkRefused('reset nothing', 2, /no topology 'nothing'/);
+  await checkRefused('reset qos-alerting --to-latest --to-offset 3', 2, /only one place to begin/);
+  await checkRefused('reset qos-alerting --to-datetime 2026-01-31', 2, /2026-01-31T18:30:00Z/);
+  await checkRefused('reset qos-alerting --to-offset -1', 2, /write a whole number from 0/);
   await checkRefused('ingest', 2, /no input is given/);
   await checkRefused('ingest a.mp4', 2, /--programme news/);
   await checkRefused('ingest a.mp4 --programme a --pace slow', 2, /Allowed choices are live, fast/);
@@ -90,7 +95,7 @@ test('wrong command lines: one line with what to write instead, exit 2', async (
 });
 
 test('commands that need a Kafka say so when there is none', async () => {
-  for (const line of ['tail qos-alerts', 'run', 'topics --deploy'])
+  for (const line of ['tail qos-alerts', 'run', 'reset qos-alerting', 'topics --deploy'])
     await checkRefused(line, 1, /no Kafka runs here.*everyview start.*KAFKA_BROKERS/);
 });
 

@@ -4,6 +4,7 @@ import { Command, Help, type Option } from 'commander';
 import { addDescribe, runDescribe } from './commands/describe.ts';
 import { addDoctor, runDoctor } from './commands/doctor.ts';
 import { addIngest, runIngest } from './commands/ingest.ts';
+import { addReset, runReset } from './commands/reset.ts';
 import { addRun, runRun } from './commands/run.ts';
 import { addStart, runStart } from './commands/start.ts';
 import { addTail, runTail } from './commands/tail.ts';
@@ -26,6 +27,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addDescribe(program, bind(runDescribe));
   addTopics(program, bind(runTopics));
   addRun(program, bind(runRun));
+  addReset(program, bind(runReset));
   addIngest(program, bind(runIngest));
   addDoctor(program, bind(runDoctor));
   try {

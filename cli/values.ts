@@ -51,11 +51,17 @@ export type StartPoint =
 /** `beginning`, `latest`, Unix time in ms (13 digits), or an ISO 8601 time that says its zone. */
 export function parseStartPoint(text: string): StartPoint {
   if (text === 'beginning' || text === 'latest') return { kind: text };
-  if (/^\d{13}$/.test(text)) return { kind: 'time', atMs: Number(text) };
-  const hasZone = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
-  const atMs = hasZone ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(atMs)) return { kind: 'time', atMs };
+  const atMs = parseTimeMs(text);
+  if (atMs !== null) return { kind: 'time', atMs };
   throw new InvalidArgumentError(
     `It is no place to begin: write beginning, latest, a time such as 2026-01-31T18:30:00Z, or Unix milliseconds.`,
   );
+}
+
+/** Unix time in ms (13 digits), or an ISO 8601 time that says its zone; null when it is neither. */
+export function parseTimeMs(text: string): number | null {
+  if (/^\d{13}$/.test(text)) return Number(text);
+  const hasZone = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
+  const atMs = hasZone ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(atMs) ? null : atMs;
 }

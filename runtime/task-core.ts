@@ -61,6 +61,9 @@ export type TaskPosition = {
   }[];
 };
 
+/** Key of the one record in the positions store. */
+export const POSITION_KEY = Buffer.from('position');
+
 export type StepResult =
   | { readonly kind: 'processed' }
   | { readonly kind: 'empty' }

@@ -2,6 +2,7 @@
 import { CommittedReader } from './committed-reader.ts';
 import { POSITIONS_STORE, storesOf } from './define-topology.ts';
 import { type Clock, type FetchRequest, LogError, type LogPort } from './port.ts';
+import { StateError } from './reducer-graph.ts';
 import { restoreStore } from './restore.ts';
 import type { ConfigStore, RestoreProgress } from './task.ts';
 import type { TaskCore, TaskPosition } from './task-core.ts';
@@ -56,23 +57,35 @@ export async function restoreTask(core: TaskCore, options: OpeningOptions): Prom
       },
     );
   }
-  let position: TaskPosition | null = null;
+  let bytes: Uint8Array | null = null;
   await restoreStore(
     port,
     { topic: changelogTopic(applicationId, POSITIONS_STORE), partition: task },
     {
       onEntry: (_key, value) => {
-        if (value !== null) position = JSON.parse(Buffer.from(value).toString('utf8')) as TaskPosition;
+        bytes = value;
       },
       onProgress: (restored, remaining) => onRestore({ store: POSITIONS_STORE, restored, remaining }),
     },
   );
-  const found = position as TaskPosition | null;
-  if (found === null) return false;
+  if (bytes === null) return false;
+  const found = positionFrom(bytes, options);
   if (found.configHash !== 'default' && configs.get(found.configHash) === undefined)
     await configs.fetch(found.configHash);
   core.restore(found);
   return true;
+}
+
+function positionFrom(bytes: Uint8Array, { applicationId, topology, task }: OpeningOptions): TaskPosition {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as TaskPosition;
+  } catch (cause) {
+    throw new StateError(
+      `the committed position of ${applicationId}, task ${task}, is no JSON. ` +
+        `Run 'everyview reset ${topology.name}' to delete its state and choose a position`,
+      { cause },
+    );
+  }
 }
 
 /** Where each input stands; a position outside the log is a loss that a person has to know of, never a silent reset. */
