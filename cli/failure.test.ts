@@ -33,6 +33,21 @@ test('what was foreseen is one line: what is wrong, and what to do', () => {
     'Kafka: there is no topic qos-alerts. Create the topics with: everyview topics --deploy.',
   );
   check(
+    new LogError('unreachable', 'the connection to kafka-1:9092 was lost'),
+    1,
+    'Kafka: the connection to kafka-1:9092 was lost. Check that Kafka runs there and that KAFKA_BROKERS names it, or unset it to use a local one.',
+  );
+  check(
+    new LogError('unauthorized', 'denied: change the credentials'),
+    1,
+    'Kafka: denied: change the credentials.',
+  );
+  check(
+    new LogError('timed-out', 'no answer in time'),
+    1,
+    'Kafka: no answer in time. Run the command again; if it stays, see the log of the broker.',
+  );
+  check(
     new SchemaError('truncated', 'ends at byte 7'),
     1,
     'schema: ends at byte 7. Look at the record with: everyview tail TOPIC --raw.',

@@ -4,7 +4,7 @@ import { SetupError } from '../local/setup-error.ts';
 import { IngestError } from '../producers/ingest/stream-spec.ts';
 import { TopologyError } from '../runtime/define-topology.ts';
 import { LogError } from '../runtime/port.ts';
-import { StateError } from '../runtime/reducer-graph.ts';
+import { StateError } from '../runtime/state.ts';
 import { SchemaError } from '../schemas/errors.ts';
 import { RegistryError } from '../schemas/registry.ts';
 
@@ -50,7 +50,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return failure(error.message, error.fix, EXIT_USAGE);
   if (error instanceof ExpectedError) return failure(error.message, error.fix, error.exitCode);
   if (error instanceof SetupError) return failure(error.message, error.fix, error.exitCode);
-  if (error instanceof LogError) return failure(`Kafka: ${error.message}`, FIX_OF_LOG_CODE[error.code]);
+  if (error instanceof LogError) return failure(`Kafka: ${error.message}`, fixOfLog(error));
   // These say in their message what to do.
   if (error instanceof RegistryError || error instanceof IngestError || error instanceof StateError)
     return failure(error.message, '');
@@ -89,29 +89,13 @@ function usageFailure(error: CommanderError): Failure {
 
 const CHECK_BROKERS =
   'Check that Kafka runs there and that KAFKA_BROKERS names it, or unset it to use a local one';
-const RUN_AGAIN = 'Run the command again; if it stays, see the log';
 
-const FIX_OF_LOG_CODE: Readonly<Record<LogErrorCode, string>> = {
-  unreachable: CHECK_BROKERS,
-  'timed-out': CHECK_BROKERS,
-  'not-leader': RUN_AGAIN,
-  'coordinator-moved': RUN_AGAIN,
-  'concurrent-transactions': RUN_AGAIN,
-  'rebalance-in-progress': RUN_AGAIN,
-  'unknown-member': RUN_AGAIN,
-  'stale-generation': RUN_AGAIN,
-  'producer-fenced': 'Another process runs the same task; end one of the two',
-  'out-of-order-sequence': RUN_AGAIN,
-  'invalid-transaction-state': RUN_AGAIN,
-  'offset-out-of-range':
-    'The log no longer has what was asked for: read from the beginning, or lengthen the retention of the topic',
-  'unknown-topic': 'Create the topics with: everyview topics --deploy',
-  'record-too-large': 'Raise max.message.bytes of the topic',
-  'corrupt-batch': "Check the broker's disk; the record cannot be read by anyone",
-  unauthorized: 'Give this user the rights on the topic, group and transactional id',
-  closed: RUN_AGAIN,
-  protocol: 'EveryView needs Apache Kafka 4.0 or later',
-};
+/** Most say in their message what to do; what may pass by itself does not. */
+function fixOfLog(error: LogError): string {
+  if (error.code === 'unknown-topic') return 'Create the topics with: everyview topics --deploy';
+  if (error.code === 'unreachable') return error.message.includes('KAFKA_BROKERS') ? '' : CHECK_BROKERS;
+  return error.kind === 'fatal' ? '' : 'Run the command again; if it stays, see the log of the broker';
+}
 
 function fixOfSchema(error: SchemaError): string {
   switch (error.code) {
