@@ -54,7 +54,8 @@ export function terminalOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): 
     isTty,
     hasColour: hasColour(isTty, env),
     get columns() {
-      return stream.columns ?? 100;
+      // Zero is what some pseudo-terminals say of themselves.
+      return stream.columns > 0 ? stream.columns : 100;
     },
     write: (text) => {
       stream.write(text);
