@@ -1,0 +1,139 @@
+/**
+ * Equality of two runs (design section 5): for each derived topic and partition the same sequence of (key, Avro body,
+ * schema fingerprint, headers, timestamp), as one hash. Late records and dead letters are multisets; where they cite an
+ * offset, its place among the committed records counts, because markers move offsets.
+ */
+import { createHash } from 'node:crypto';
+import { integerOf, SOURCE_TASK_HEADER } from '../../runtime/control-records.ts';
+import type { CommittedRecord } from '../../runtime/memory-broker.ts';
+import type { LogHeader } from '../../runtime/record-batch.ts';
+import type { ValueCodec } from '../../runtime/task-core.ts';
+import { bodyOf, schemaIdOf } from '../../schemas/codec.ts';
+import type { DeadLetter, LateRecord } from '../../schemas/records.ts';
+import { DERIVED_TOPICS, SIDELINE_TOPICS } from '../simulation/topologies.ts';
+import type { Contents } from './reference.ts';
+
+/** How to look into the values of one side. */
+export type Side = {
+  readonly name: string;
+  readonly contents: Contents;
+  readonly codec: ValueCodec;
+  /** Fingerprint of the schema under a registry id. */
+  readonly fingerprintOf: (schemaId: number) => string;
+};
+
+export type Comparison = {
+  /** One line for each difference; empty when the runs are equal. */
+  readonly differences: readonly string[];
+  /** Hash over all compared topics and partitions of the first side. */
+  readonly hash: string;
+  /** Records on derived topics, seals included, and sidelined ones, of the first side. */
+  readonly records: number;
+};
+
+export function compare(left: Side, right: Side): Comparison {
+  const differences: string[] = [];
+  const hashes: string[] = [];
+  let records = 0;
+  for (const topic of [...DERIVED_TOPICS, ...SIDELINE_TOPICS]) {
+    const [ours, theirs] = [linesOf(left, topic), linesOf(right, topic)];
+    for (const [sequence, lines] of ours) {
+      const others = theirs.get(sequence) ?? [];
+      const [hash, other] = [hashOf(lines), hashOf(others)];
+      records += lines.length;
+      hashes.push(`${sequence} ${hash}`);
+      if (hash !== other) differences.push(firstDifference(sequence, left, lines, right, others));
+    }
+    for (const [sequence, lines] of theirs) {
+      if (!ours.has(sequence)) differences.push(firstDifference(sequence, left, [], right, lines));
+    }
+  }
+  return { differences, hash: hashOf(hashes), records };
+}
+
+/**
+ * Records as text, by the sequence that they are part of: a partition; on the repartition edge a writer's part of one,
+ * because how the writers' transactions lie between each other is nobody's promise; a whole topic for multisets.
+ */
+function linesOf(side: Side, topic: string): ReadonlyMap<string, string[]> {
+  const lines = new Map<string, string[]>();
+  const isSideline = (SIDELINE_TOPICS as readonly string[]).includes(topic);
+  for (const [partition, records] of side.contents.get(topic)!.entries()) {
+    for (const record of records) {
+      const writer =
+        topic === 'cohort-partials' ? ` of task ${integerOf(record.headers, SOURCE_TASK_HEADER)}` : '';
+      const sequence = isSideline ? topic : `${topic}/${partition}${writer}`;
+      const line = isSideline ? sidelineText(side, topic, record) : lineOf(side, record);
+      const known = lines.get(sequence);
+      if (known === undefined) lines.set(sequence, [line]);
+      else known.push(line);
+    }
+  }
+  if (isSideline) lines.get(topic)?.sort();
+  return lines;
+}
+
+function lineOf(side: Side, { key, value, headers, timestampMs }: CommittedRecord): string {
+  const framed = value === null ? '-' : `${side.fingerprintOf(schemaIdOf(value))} ${hex(bodyOf(value))}`;
+  return `${timestampMs} ${key === null ? '-' : hex(key)} ${framed} ${headers.map(headerText).join(' ')}`;
+}
+
+/** The partition is that of the key, and the key names the source. */
+function sidelineText(side: Side, topic: string, record: CommittedRecord): string {
+  const value = side.codec.decode(topic, record.value!) as DeadLetter | LateRecord;
+  const { sourceTopic, sourcePartition, sourceOffset, ...rest } = value;
+  const place = placeOf(side, sourceTopic, sourcePartition!, sourceOffset!);
+  const headers = record.headers.map(([name, bytes]) =>
+    name === '__streams.errors.offset' && Buffer.from(bytes).toString() === String(sourceOffset)
+      ? name
+      : headerText([name, bytes]),
+  );
+  const text = JSON.stringify(rest, (_, one: unknown) => (one instanceof Uint8Array ? hex(one) : one));
+  return `${place} at ${record.timestampMs} ${hex(record.key!)} ${text} ${headers.join(' ')}`;
+}
+
+const places = new WeakMap<readonly CommittedRecord[], Map<number, number>>();
+
+function placeOf(side: Side, topic: string, partition: number, offset: number): string {
+  const records = side.contents.get(topic)?.[partition] ?? [];
+  let ordinals = places.get(records);
+  if (ordinals === undefined) {
+    ordinals = new Map(records.map((record, i) => [record.offset, i]));
+    places.set(records, ordinals);
+  }
+  const ordinal = ordinals.get(offset);
+  return `${topic}/${partition} ${ordinal === undefined ? `no committed record at ${offset}` : `record ${ordinal}`}`;
+}
+
+function firstDifference(
+  sequence: string,
+  left: Side,
+  ours: readonly string[],
+  right: Side,
+  theirs: readonly string[],
+): string {
+  let at = 0;
+  while (at < ours.length && ours[at] === theirs[at]) at += 1;
+  const shown = (lines: readonly string[]): string => lines[at]?.slice(0, SHOWN_MAX) ?? 'nothing';
+  return [
+    `${sequence}: ${ours.length} and ${theirs.length} records, differing from number ${at}:`,
+    `    ${left.name}: ${shown(ours)}`,
+    `    ${right.name}: ${shown(theirs)}`,
+  ].join('\n');
+}
+
+const SHOWN_MAX = 400;
+
+function headerText([name, value]: LogHeader): string {
+  return `${name}=${hex(value)}`;
+}
+
+function hashOf(lines: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const line of lines) hash.update(line).update('\n');
+  return hash.digest('hex');
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}

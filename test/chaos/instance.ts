@@ -1,0 +1,202 @@
+/**
+ * One process of a chaos run: a worker of every topology over the real port, told by its parent what to do.
+ *
+ * argv[2]: {@link InstanceSetup} as JSON. stdin: one {@link InstanceOrder} as JSON per line; its end means that the
+ * parent is gone. stdout: one {@link InstanceNews} as JSON per line, written before anything else happens.
+ */
+import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { configStore } from '../../runtime/config-store.ts';
+import { consumerGroup } from '../../runtime/consumer-group.ts';
+import { writerTasksOf } from '../../runtime/deploy.ts';
+import { openKafkajsPort } from '../../runtime/kafkajs-port.ts';
+import { LogError, type LogPort } from '../../runtime/port.ts';
+import { systemClock } from '../../runtime/system-clock.ts';
+import type { FetchingCodec, TaskLimits } from '../../runtime/task.ts';
+import type { Topology } from '../../runtime/topology.ts';
+import { registryCodec } from '../../runtime/value-codec.ts';
+import { Worker, type WorkerEvent } from '../../runtime/worker.ts';
+import { openRegistry } from '../../schemas/registry.ts';
+import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
+import { prefixedPort } from './prefixed-port.ts';
+import { type Strike, Strikes, struckPort } from './struck-port.ts';
+
+export type InstanceSetup = {
+  readonly name: string;
+  readonly brokers: readonly string[];
+  /** Where to connect to for a broker's address; the address itself where it is not named. */
+  readonly via: Readonly<Record<string, string>>;
+  readonly registryUrl: string;
+  readonly prefix: string;
+  readonly partitions: readonly (readonly [string, number])[];
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatEveryMs: number;
+  readonly limits: Partial<TaskLimits>;
+  /** Strikes that have to be armed before the first request. */
+  readonly strikes: readonly Strike[];
+};
+
+export type InstanceOrder =
+  | { readonly kind: 'arm'; readonly strike: Strike }
+  | { readonly kind: 'disarm' }
+  | { readonly kind: 'report' }
+  | { readonly kind: 'stop' };
+
+export type InstanceReport = {
+  readonly tasks: readonly {
+    readonly topology: string;
+    readonly task: number;
+    /** Records that are in the log and were not fetched yet. */
+    readonly behind: number;
+    readonly late: number;
+    readonly deadLettered: number;
+    readonly dropped: number;
+  }[];
+  readonly abandoned: number;
+  /** After a full collection, where node runs with --expose-gc; -1 without. */
+  readonly liveHeapBytes: number;
+};
+
+export type InstanceNews =
+  | { readonly kind: 'struck'; readonly strike: Strike; readonly atMs: number }
+  | { readonly kind: 'event'; readonly topology: string; readonly event: Record<string, unknown> }
+  | { readonly kind: 'failed'; readonly topology: string; readonly code: string; readonly message: string }
+  | ({ readonly kind: 'report' } & InstanceReport)
+  | { readonly kind: 'stopped' };
+
+export function applicationIdIn(prefix: string): (topology: Topology) => string {
+  return (topology) => `${prefix}${topology.name}`;
+}
+
+type Running = { readonly topology: Topology; readonly worker: Worker; readonly port: LogPort };
+
+async function main(setup: InstanceSetup): Promise<void> {
+  const strikes = new Strikes((strike) => {
+    tell({ kind: 'struck', strike, atMs: systemClock.nowMs() });
+    process.kill(process.pid, 'SIGKILL');
+  });
+  for (const strike of setup.strikes) strikes.arm(strike);
+  const registry = openRegistry(setup.registryUrl);
+  const codec = await registryCodec(registry, systemClock);
+  const running: Running[] = [];
+  for (const topology of SIMULATED_TOPOLOGIES) running.push(await start(setup, topology, codec, strikes));
+  for (const { topology, worker } of running) {
+    worker.done.catch((error: unknown) => {
+      const code = error instanceof LogError ? error.code : 'unexpected';
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      tell({ kind: 'failed', topology: topology.name, code, message });
+      process.exit(1);
+    });
+  }
+  const orders = createInterface({ input: process.stdin });
+  orders.on('line', (line) => void obey(JSON.parse(line) as InstanceOrder, running, strikes));
+  // who is left alone must not go on
+  orders.once('close', () => process.exit(3));
+}
+
+async function start(
+  setup: InstanceSetup,
+  topology: Topology,
+  codec: FetchingCodec,
+  strikes: Strikes,
+): Promise<Running> {
+  const { brokers, via, prefix } = setup;
+  const inner = await openKafkajsPort({
+    brokers,
+    clientId: `${setup.name}-${topology.name}`,
+    via: (address) => via[address] ?? address,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+  });
+  const port = struckPort(prefixedPort(inner, prefix), topology.name, strikes);
+  const partitions = new Map(setup.partitions);
+  const applicationId = applicationIdIn(prefix)(topology);
+  const worker = new Worker({
+    topology,
+    applicationId,
+    port,
+    clock: systemClock,
+    codec,
+    configs: configStore(port, codec),
+    partitions,
+    writerTasks: writerTasksOf(SIMULATED_TOPOLOGIES, partitions),
+    openGroup: consumerGroup({
+      port,
+      clock: systemClock,
+      groupId: applicationId,
+      topics: topology.sources.map(({ topic }) => `${prefix}${topic}`),
+      sessionTimeoutMs: setup.sessionTimeoutMs,
+      heartbeatEveryMs: setup.heartbeatEveryMs,
+      onLost: ({ code, message }) =>
+        tell({ kind: 'event', topology: topology.name, event: { kind: 'lost', code, message } }),
+    }),
+    limits: setup.limits,
+    onEvent: (event) => tell({ kind: 'event', topology: topology.name, event: plain(event) }),
+  });
+  return { topology, worker, port };
+}
+
+async function obey(order: InstanceOrder, running: readonly Running[], strikes: Strikes): Promise<void> {
+  switch (order.kind) {
+    case 'arm':
+      strikes.arm(order.strike);
+      return;
+    case 'disarm':
+      strikes.disarm();
+      return;
+    case 'report':
+      tell({ kind: 'report', ...reportOf(running) });
+      return;
+    case 'stop':
+      await Promise.allSettled(running.map(({ worker }) => worker.stop()));
+      for (const { port } of running) await port.close();
+      tell({ kind: 'stopped' });
+      process.exit(0);
+  }
+}
+
+function reportOf(running: readonly Running[]): InstanceReport {
+  const tasks = running.flatMap(({ worker }) => {
+    const { topology, tasks: metrics } = worker.metrics();
+    return metrics.map(({ task, lagRecords, queued, counts }) => ({
+      topology,
+      task,
+      behind: lagRecords - queued,
+      late: counts.late,
+      deadLettered: sumOf(counts.deadLettered),
+      dropped: sumOf(counts.dropped),
+    }));
+  });
+  const abandoned = running.reduce((sum, { worker }) => sum + worker.metrics().abandoned, 0);
+  return { tasks, abandoned, liveHeapBytes: liveHeapBytes() };
+}
+
+function liveHeapBytes(): number {
+  const { gc } = globalThis as { gc?: () => void };
+  if (gc === undefined) return -1;
+  gc();
+  gc();
+  return process.memoryUsage().heapUsed;
+}
+
+function sumOf(counts: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const count of counts.values()) sum += count;
+  return sum;
+}
+
+/** Errors have no JSON of their own. */
+function plain(event: WorkerEvent): Record<string, unknown> {
+  if (event.kind !== 'retrying') return { ...event };
+  const { error, what } = event;
+  return { kind: 'retrying', what, error: error instanceof Error ? error.message : String(error) };
+}
+
+/** Synchronous: the news is out before the process can die. */
+function tell(news: InstanceNews): void {
+  writeSync(1, `${JSON.stringify(news)}\n`);
+}
+
+/** Below the session timeout plus what recovery may take: a broker that hangs is given up in time. */
+const REQUEST_TIMEOUT_MS = 4_000;
+
+if (import.meta.main) await main(JSON.parse(process.argv[2]!) as InstanceSetup);

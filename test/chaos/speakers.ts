@@ -1,0 +1,173 @@
+/** Outside producers: append what they have to say at a bounded rate, and try again when a broker is away. */
+import { LogError, type LogPort, type TransactionHandle } from '../../runtime/port.ts';
+import { BatchBuilder, NO_PRODUCER } from '../../runtime/record-batch.ts';
+import type { SeededRandom } from '../../runtime/seeded-random.ts';
+import { systemClock } from '../../runtime/system-clock.ts';
+import type { FetchingCodec } from '../../runtime/task.ts';
+import { configEffective, Speech, type SpokenRecord } from './speech.ts';
+
+export type SpeakersOptions = {
+  /** Names topics without prefix. */
+  readonly port: LogPort;
+  readonly prefix: string;
+  readonly random: SeededRandom;
+  readonly partitions: number;
+  readonly codec: FetchingCodec;
+  readonly foreignSchemaIds: readonly number[];
+  readonly recordsPerSecond: number;
+};
+
+export class Speakers {
+  readonly #options: SpeakersOptions;
+  readonly #speech: Speech;
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  #appended = 0;
+  #transactions = 0;
+  #configs = 0;
+
+  constructor(options: SpeakersOptions) {
+    this.#options = options;
+    this.#speech = new Speech({ ...options, random: options.random.fork('speech') });
+    this.#running = this.#run();
+    this.#running.catch(() => undefined);
+  }
+
+  /** Records whose append was acknowledged, those of given up transactions not among them. */
+  get appended(): number {
+    return this.#appended;
+  }
+
+  /** Ends when all that was begun is acknowledged. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { random, recordsPerSecond } = this.#options;
+    await this.#configure();
+    for (let turn = 1; !this.#ending.signal.aborted; turn++) {
+      const records = this.#speech.say(
+        Math.max(1, Math.round((recordsPerSecond * TURN_MS) / 1_000)),
+        systemClock.nowMs(),
+      );
+      const how = random.below(100);
+      if (how < 4) await this.#appendInTransaction(records, how === 0 ? 'abort' : 'commit');
+      else await this.#append(records);
+      if (turn % TURNS_PER_CONFIG === 0) await this.#configure();
+      // now and then nobody says anything, for long enough to be ticked
+      await systemClock.sleep(random.chance(10) ? SILENCE_MS : TURN_MS, this.#ending.signal);
+    }
+  }
+
+  async #append(records: readonly SpokenRecord[]): Promise<void> {
+    for (const { topic, partition, builder } of buildersOf(records)) {
+      // a lost answer may mean that it is said twice: outside producers are no better
+      await untilDone(async () => {
+        await this.#options.port.produce(null, [
+          { topic, partition, bytes: builder.finish(NO_PRODUCER), baseSequence: -1 },
+        ]);
+      });
+      this.#appended += builder.recordCount;
+    }
+  }
+
+  /** A broker that goes away in the middle leaves it to the transaction's timeout; then it is not said. */
+  async #appendInTransaction(records: readonly SpokenRecord[], outcome: 'commit' | 'abort'): Promise<void> {
+    const { port, prefix, random } = this.#options;
+    const transactionalId = `${prefix}outside-${this.#transactions++ % OUTSIDE_IDS}`;
+    const identity = await untilDone(() => port.initProducer(transactionalId, TRANSACTION_TIMEOUT_MS));
+    const txn: TransactionHandle = { transactionalId, identity };
+    const seal = {
+      producerId: identity.producerId,
+      producerEpoch: identity.epoch,
+      baseSequence: 0,
+      isTransactional: true,
+    };
+    const batches = buildersOf(records).map(({ topic, partition, builder }) => ({
+      topic,
+      partition,
+      bytes: builder.finish(seal),
+      baseSequence: 0,
+    }));
+    try {
+      await untilDone(() => port.addPartitions(txn, batches));
+      await untilDone(() => port.produce(txn, batches));
+      await systemClock.sleep(random.below(150));
+      await untilDone(() => port.endTransaction(txn, outcome));
+      if (outcome === 'commit') this.#appended += records.length;
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
+      // whatever became of it, nothing of it may stay open
+      await untilDone(() => port.initProducer(transactionalId, TRANSACTION_TIMEOUT_MS));
+    }
+  }
+
+  /** A new configuration: its content first, then the word that it holds. */
+  async #configure(): Promise<void> {
+    const { port, codec, partitions } = this.#options;
+    const number = this.#configs++;
+    const configHash = `config-${number}`;
+    const entry = {
+      name: `set/${configHash}`,
+      kind: 'set',
+      contentHash: configHash,
+      body: JSON.stringify({ weight: number + 2 }),
+      bodyVersion: 1,
+      author: '',
+      comment: '',
+      createdAtMs: 0,
+    };
+    const builder = new BatchBuilder();
+    builder.append(Buffer.from(entry.name), codec.encode('everyview-config', entry), [], systemClock.nowMs());
+    await untilDone(async () => {
+      await port.produce(null, [
+        { topic: 'everyview-config', partition: 0, bytes: builder.finish(NO_PRODUCER), baseSequence: -1 },
+      ]);
+    });
+    await this.#append(configEffective(configHash, partitions));
+  }
+}
+
+const TURN_MS = 50;
+const SILENCE_MS = 1_500;
+const TURNS_PER_CONFIG = 200;
+const OUTSIDE_IDS = 3;
+const TRANSACTION_TIMEOUT_MS = 10_000;
+const AGAIN_MS = 100;
+const GIVE_UP_MS = 120_000;
+
+/** Tries again for as long as the broker is away; a transaction that was fenced or timed out is not. */
+async function untilDone<T>(attempt: () => Promise<T>): Promise<T> {
+  const deadlineMs = systemClock.nowMs() + GIVE_UP_MS;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isPassing = error instanceof LogError && (error.kind === 'retry' || isAway(error));
+      if (!isPassing || systemClock.nowMs() > deadlineMs) throw error;
+    }
+    await systemClock.sleep(AGAIN_MS);
+  }
+}
+
+function isAway({ code }: LogError): boolean {
+  return code === 'unreachable' || code === 'timed-out';
+}
+
+/** One batch for each partition, stamped now where the writer's stamp counts. */
+function buildersOf(records: readonly SpokenRecord[]) {
+  const nowMs = systemClock.nowMs();
+  const byPartition = new Map<string, { topic: string; partition: number; builder: BatchBuilder }>();
+  for (const { topic, partition, key, value, headers } of records) {
+    const name = `${topic}/${partition}`;
+    let batch = byPartition.get(name);
+    if (batch === undefined) {
+      batch = { topic, partition, builder: new BatchBuilder(1 << 12) };
+      byPartition.set(name, batch);
+    }
+    batch.builder.append(key, value, headers, nowMs);
+  }
+  return [...byPartition.values()];
+}

@@ -1,0 +1,119 @@
+/**
+ * What outside producers say, drawn from a seed: features of streams and events of players, a few in a hundred of them
+ * spoiled in some way that a bad producer, or a good one of another version, could bring about.
+ */
+import { encodeControl, textHeader } from '../../runtime/control-records.ts';
+import { partitionOf } from '../../runtime/partitioner.ts';
+import type { LogHeader } from '../../runtime/record-batch.ts';
+import type { SeededRandom } from '../../runtime/seeded-random.ts';
+import type { ValueCodec } from '../../runtime/task-core.ts';
+import { featuresOf, playbackOf } from '../simulation/values.ts';
+
+export type SpokenRecord = {
+  readonly topic: 'frame-features' | 'playback-events';
+  readonly partition: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly LogHeader[];
+};
+
+export type SpeechOptions = {
+  readonly random: SeededRandom;
+  readonly partitions: number;
+  readonly codec: ValueCodec;
+  /** Registry ids that no record of this build carries: of schemas that nobody or somebody else registered. */
+  readonly foreignSchemaIds: readonly number[];
+};
+
+export class Speech {
+  readonly #random: SeededRandom;
+  readonly #partitions: number;
+  readonly #codec: ValueCodec;
+  readonly #foreignSchemaIds: readonly number[];
+  readonly #seq = new Map<string, number>();
+
+  constructor({ random, partitions, codec, foreignSchemaIds }: SpeechOptions) {
+    this.#random = random;
+    this.#partitions = partitions;
+    this.#codec = codec;
+    this.#foreignSchemaIds = foreignSchemaIds;
+  }
+
+  /** `size` records or a few more: some are said twice. `nowMs` is the speakers' clock. */
+  say(size: number, nowMs: number): SpokenRecord[] {
+    const random = this.#random;
+    const records: SpokenRecord[] = [];
+    while (records.length < size) {
+      const record = random.chance(600) ? this.#features(nowMs) : this.#playback(nowMs);
+      records.push(random.chance(SPOILED_PERMILLE) ? this.#spoiled(record) : record);
+      if (random.chance(30)) records.push(record);
+    }
+    return records;
+  }
+
+  #features(nowMs: number): SpokenRecord {
+    const random = this.#random;
+    const key = `programme-${random.below(PROGRAMMES)}`;
+    const seq = random.chance(10) ? -1 : this.#next(key);
+    const event = random.chance(20) ? 'probe-lost' : random.chance(8) ? 'nonsense' : 'features';
+    const value = featuresOf(key, seq, event, nowMs - lateness(random));
+    return this.#record('frame-features', key, this.#codec.encode('frame-features', value));
+  }
+
+  #playback(nowMs: number): SpokenRecord {
+    const key = `session-${this.#random.below(SESSIONS)}`;
+    const value = playbackOf(key, this.#next(key), nowMs - lateness(this.#random));
+    return this.#record('playback-events', key, this.#codec.encode('playback-events', value));
+  }
+
+  #record(topic: SpokenRecord['topic'], key: string, value: Uint8Array): SpokenRecord {
+    const bytes = Buffer.from(key);
+    return { topic, partition: partitionOf(bytes, this.#partitions), key: bytes, value, headers: [] };
+  }
+
+  #spoiled(record: SpokenRecord): SpokenRecord {
+    const value = record.value!;
+    const underForeignId = Buffer.from(value);
+    underForeignId.writeUInt32BE(this.#random.pick(this.#foreignSchemaIds), 1);
+    return this.#random.pick<SpokenRecord>([
+      { ...record, value: Buffer.from('no framing\tat all\n\\x41') },
+      { ...record, value: value.subarray(0, value.length >> 1) },
+      { ...record, value: Buffer.concat([value, Buffer.from([0, 255])]) },
+      { ...record, value: underForeignId },
+      { ...record, key: null },
+      { ...record, value: null },
+      { ...record, partition: (record.partition + 1) % this.#partitions },
+      { ...record, key: null, value: null, headers: [textHeader('ev.control', 'of-a-later-version')] },
+      { ...record, headers: [textHeader('trace', 'a;b,c:d\te'), ['empty', new Uint8Array(0)]] },
+    ]);
+  }
+
+  #next(key: string): number {
+    const seq = this.#seq.get(key) ?? 0;
+    this.#seq.set(key, seq + 1);
+    return seq;
+  }
+}
+
+/** In every partition of both sources: from here on this configuration holds. */
+export function configEffective(configHash: string, partitions: number): SpokenRecord[] {
+  const headers = encodeControl({ kind: 'config-effective', configHash });
+  return (['frame-features', 'playback-events'] as const).flatMap((topic) =>
+    Array.from({ length: partitions }, (_, partition) => ({
+      topic,
+      partition,
+      key: null,
+      value: null,
+      headers,
+    })),
+  );
+}
+
+const SPOILED_PERMILLE = 25;
+const PROGRAMMES = 16;
+const SESSIONS = 24;
+
+function lateness(random: SeededRandom): number {
+  if (random.chance(40)) return random.between(1_000, 4_000);
+  return random.chance(500) ? random.below(60) : random.below(900);
+}
