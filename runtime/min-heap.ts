@@ -1,7 +1,7 @@
 /** A binary heap: the least element by `isBefore`, which must be a strict total order if equal runs are to be equal. */
 export class MinHeap<T> {
   readonly #isBefore: (a: T, b: T) => boolean;
-  readonly #items: T[] = [];
+  #items: T[] = [];
 
   constructor(isBefore: (a: T, b: T) => boolean) {
     this.#isBefore = isBefore;
@@ -35,6 +35,13 @@ export class MinHeap<T> {
     const last = items.pop();
     if (items.length > 0) this.#sink(last as T);
     return least;
+  }
+
+  /** Drops every element that `isWanted` does not want. */
+  keep(isWanted: (item: T) => boolean): void {
+    const items = this.#items;
+    this.#items = [];
+    for (const item of items) if (isWanted(item)) this.push(item);
   }
 
   /** Puts `item` where the root was and lets it sink to its place. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ReducerGraph, StateError } from './reducer-graph.ts';
+import { ReducerGraph } from './reducer-graph.ts';
+import { StateError } from './state.ts';
 import { structCodec } from './struct-codec.ts';
 import type { Effect, Reducer, ReducerNode, StepContext, StepInput, Topology } from './topology.ts';
 

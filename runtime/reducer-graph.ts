@@ -10,9 +10,9 @@
  * - Stores are walked in the order of their keys' bytes.
  */
 
-import { compareKeys } from './key-order.ts';
-import { decodeSlots, encodeSlots, type SlotBytes } from './slot-codec.ts';
-import { type Timer, TimerQueue } from './timer-queue.ts';
+import { StateError } from './state.ts';
+import { type Entry, type Slot, StateStore } from './state-store.ts';
+import { TimerQueue } from './timer-queue.ts';
 import type {
   Effect,
   Origin,
@@ -38,29 +38,22 @@ export type DirtyEntry = { readonly store: string; readonly key: string; readonl
 /** Origin of values that a timer's step forwards: no single record led to them. */
 export const NO_ORIGIN: Origin = Object.freeze({ topic: '', partition: -1, offset: -1 });
 
-/** State in a changelog cannot be read by the reducers of this build. */
-export class StateError extends Error {
-  constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options);
-    this.name = 'StateError';
-  }
-}
-
 export class ReducerGraph {
-  readonly #stores = new Map<string, Store>();
+  readonly #stores = new Map<string, StateStore<Node>>();
   readonly #nodes: readonly Node[];
-  readonly #childrenOf = new Map<string, readonly Child[]>();
+  readonly #childrenOfSource = new Map<string, readonly Child[]>();
   readonly #events: GraphEvents;
-  readonly #timers = new TimerQueue<Slot>();
+  readonly #timers = new TimerQueue<NodeSlot>();
   #timeMs = 0;
   #slotsIgnored = 0;
 
   /** The topology must have passed `defineTopology`: no cycles, every name known. Discard the graph when it throws. */
   constructor(topology: Topology, events: GraphEvents) {
     this.#events = events;
-    this.#nodes = topology.reducers.map((declared, index) => this.#declare(declared, index));
-    const names = [...topology.sources.map((one) => one.topic), ...this.#nodes.map(nameOf)];
-    for (const name of names) this.#childrenOf.set(name, this.#findChildren(topology, name));
+    this.#nodes = topology.reducers.map((declared) => this.#declare(declared));
+    for (const node of this.#nodes) node.children = this.#findChildren(topology, node.name);
+    for (const { topic } of topology.sources)
+      this.#childrenOfSource.set(topic, this.#findChildren(topology, topic));
   }
 
   /** Slots of reducers that this topology no longer has, left behind on restore. */
@@ -81,7 +74,7 @@ export class ReducerGraph {
   /** Keys that have state, over all stores. */
   get keyCount(): number {
     let count = 0;
-    for (const store of this.#stores.values()) count += store.entries.size;
+    for (const store of this.#stores.values()) count += store.keyCount;
     return count;
   }
 
@@ -94,10 +87,10 @@ export class ReducerGraph {
     origin: Origin,
     context: StepContext,
   ): void {
-    const children = this.#childrenOf.get(sourceTopic);
+    const children = this.#childrenOfSource.get(sourceTopic);
     if (children === undefined) throw new Error(`no source ${sourceTopic} in this topology`);
     this.advanceTo(timeMs, context);
-    for (const child of children) this.#handTo(child, key, value, origin, context);
+    this.#handTo(children, undefined, key, value, origin, context);
   }
 
   /** Moves log time to `timeMs` and fires every timer that is due, those included which fired steps set. */
@@ -109,29 +102,28 @@ export class ReducerGraph {
       if (timer === undefined || timer.dueMs > timeMs) return;
       const { owner, key, name, dueMs } = timer;
       this.#cancel(owner, name);
-      this.#step(owner.node, { kind: 'timer', key, timeMs, name, dueMs }, context);
+      this.#step(owner.node, { kind: 'timer', key, timeMs, name, dueMs }, NO_ORIGIN, context);
     }
   }
 
-  /** What changed since the last call, by (store in topology order, key bytes). */
-  *drainDirty(): Generator<DirtyEntry> {
-    for (const store of this.#stores.values()) {
-      if (store.dirty.size === 0) continue;
-      const keys = [...store.dirty].sort(compareKeys);
-      store.dirty.clear();
-      for (const key of keys) {
-        const entry = store.entries.get(key);
-        yield { store: store.name, key, bytes: entry === undefined ? null : encodeEntry(entry) };
-      }
-    }
+  /** What changed since the last call, by (store in topology order, key bytes). The bytes are valid during the call only. */
+  takeDirty(visit: (store: string, key: string, bytes: Uint8Array | null, length: number) => void): void {
+    for (const store of this.#stores.values())
+      store.takeDirty((key, bytes, length) => visit(store.name, key, bytes, length));
+  }
+
+  /** The same as a list, with bytes to keep. */
+  drainDirty(): readonly DirtyEntry[] {
+    const entries: DirtyEntry[] = [];
+    this.takeDirty((store, key, bytes, length) =>
+      entries.push({ store, key, bytes: bytes === null ? null : bytes.slice(0, length) }),
+    );
+    return entries;
   }
 
   /** Every key of a store with its bytes, in key order: for snapshots and for tests. */
-  *walk(storeName: string): Generator<{ readonly key: string; readonly bytes: Uint8Array }> {
-    const store = this.#requireStore(storeName);
-    for (const key of [...store.entries.keys()].sort(compareKeys)) {
-      yield { key, bytes: encodeEntry(store.entries.get(key)!) };
-    }
+  walk(storeName: string): Generator<{ readonly key: string; readonly bytes: Uint8Array }> {
+    return this.#requireStore(storeName).walk();
   }
 
   /**
@@ -140,75 +132,63 @@ export class ReducerGraph {
    */
   restore(storeName: string, key: string, bytes: Uint8Array | null): void {
     const store = this.#requireStore(storeName);
-    const old = store.entries.get(key);
-    if (old !== undefined) for (const slot of old.values()) this.#cancelAll(slot);
-    store.entries.delete(key);
-    if (bytes === null) return;
-    const entry: Entry = new Map();
-    for (const saved of this.#readSlots(storeName, key, bytes)) {
-      const node = store.nodes.find((one) => nameOf(one) === saved.reducer);
-      if (node === undefined) {
-        this.#slotsIgnored += 1;
+    for (const slot of store.find(key)?.slots ?? []) if (slot != null) this.#cancelAll(slot);
+    const { slots, ignored } = store.restore(key, bytes);
+    this.#slotsIgnored += ignored;
+    for (const { slot, saved } of slots)
+      for (const { name, dueMs } of saved.timers) this.#set(slot, name, dueMs);
+  }
+
+  /** Hands a value to all of `children`, or to the one that is called `to`. */
+  #handTo(
+    children: readonly Child[],
+    to: string | undefined,
+    key: string,
+    value: unknown,
+    origin: Origin,
+    context: StepContext,
+  ): void {
+    let input: (StepInput<unknown> & { kind: 'record' }) | null = null;
+    for (let i = 0; i < children.length; i++) {
+      const child = children[i]!;
+      if (to !== undefined && to !== child.name) continue;
+      if (child.kind === 'sink') {
+        this.#events.onEmit(child.topic, key, value, child.edge);
         continue;
       }
-      const slot: Slot = { node, state: decodeState(node, key, saved), timers: new Map() };
-      entry.set(node.index, slot);
-      for (const { name, dueMs } of saved.timers) this.#set(slot, key, name, dueMs);
-    }
-    if (entry.size > 0) store.entries.set(key, entry);
-  }
-
-  #readSlots(storeName: string, key: string, bytes: Uint8Array): readonly SlotBytes[] {
-    try {
-      return decodeSlots(bytes);
-    } catch (cause) {
-      throw new StateError(
-        `store ${storeName}, key ${key}: the changelog entry cannot be read: ${textOf(cause)}`,
-        {
-          cause,
-        },
-      );
+      const { keyOf } = child.declared;
+      const stateKey = keyOf === undefined ? key : keyOf(value as never, key);
+      if (input === null || input.key !== stateKey)
+        input = { kind: 'record', key: stateKey, timeMs: this.#timeMs, value, origin };
+      this.#step(child, input, origin, context);
     }
   }
 
-  #handTo(child: Child, key: string, value: unknown, origin: Origin, context: StepContext): void {
-    if (child.kind === 'sink') {
-      this.#events.onEmit(child.sink.topic, key, value, child.sink.edge);
-      return;
-    }
-    const { node } = child;
-    const stateKey = node.declared.keyOf === undefined ? key : node.declared.keyOf(value as never, key);
-    this.#step(node, { kind: 'record', key: stateKey, timeMs: this.#timeMs, value, origin }, context);
-  }
-
-  #step(node: Node, input: StepInput<unknown>, context: StepContext): void {
-    const { reducer } = node.declared;
-    const { entries, dirty } = node.store;
+  #step(node: Node, input: StepInput<unknown>, origin: Origin, context: StepContext): void {
+    const { store, place } = node;
     const { key } = input;
-    const untouched = !entries.has(key) && !dirty.has(key);
-    const slot = this.#slotOf(node, key);
-    dirty.add(key);
-    const effects: readonly Effect[] = reducer.step(slot.state, input, context);
-    const origin = input.kind === 'record' ? input.origin : NO_ORIGIN;
-    for (const effect of effects) this.#carryOut(slot, input, effect, origin, context);
+    let entry: Entry<Node> | undefined = store.find(key);
+    const isNew = entry === undefined && !store.isDirty(key);
+    entry ??= store.add(key);
+    const slot = entry.slots[place] ?? store.addSlot(entry, place);
+    store.markDirty(entry);
+    const effects: readonly Effect[] = node.reducer.step(slot.state, input, context);
+    for (let i = 0; i < effects.length; i++) this.#carryOut(slot, input, effects[i]!, origin, context);
     // What came and went within one step was never in the changelog and needs no tombstone there.
-    if (untouched && !entries.has(key)) dirty.delete(key);
+    if (isNew && store.find(key) === undefined) store.leaveOut(key);
   }
 
   #carryOut(
-    slot: Slot,
+    slot: NodeSlot,
     input: StepInput<unknown>,
     effect: Effect,
     origin: Origin,
     context: StepContext,
   ): void {
-    const name = nameOf(slot.node);
+    const { node } = slot;
     switch (effect.kind) {
       case 'forward':
-        for (const child of this.#childrenOf.get(name)!) {
-          if (effect.to !== undefined && effect.to !== child.name) continue;
-          this.#handTo(child, effect.key ?? input.key, effect.value, origin, context);
-        }
+        this.#handTo(node.children, effect.to, effect.key ?? input.key, effect.value, origin, context);
         return;
       case 'schedule':
         this.#schedule(slot, input, effect.name, effect.dueMs);
@@ -217,22 +197,23 @@ export class ReducerGraph {
         this.#cancel(slot, effect.name);
         return;
       case 'forget':
-        this.#forget(slot, input.key);
+        this.#cancelAll(slot);
+        node.store.dropSlot(slot);
         return;
       case 'drop':
-        this.#events.onDrop(effect.reason, name);
+        this.#events.onDrop(effect.reason, node.name);
         return;
       case 'late':
-        this.#events.onLate(effect.reason, name);
+        this.#events.onLate(effect.reason, node.name);
         return;
       case 'dead-letter':
-        this.#events.onDeadLetter(effect.code, effect.reason, name);
+        this.#events.onDeadLetter(effect.code, effect.reason, node.name);
         return;
     }
   }
 
-  #schedule(slot: Slot, input: StepInput<unknown>, name: string, dueMs: number): void {
-    const reducer = nameOf(slot.node);
+  #schedule(slot: NodeSlot, input: StepInput<unknown>, name: string, dueMs: number): void {
+    const reducer = slot.node.name;
     if (!Number.isSafeInteger(dueMs))
       throw new Error(`${reducer} set timer ${name} to ${dueMs}, which is no time`);
     if (input.kind === 'timer' && dueMs <= input.dueMs) {
@@ -240,63 +221,50 @@ export class ReducerGraph {
         `${reducer} set timer ${name} to ${dueMs} while firing at ${input.dueMs}: it would fire for ever`,
       );
     }
-    if (slot.node.store.entries.get(input.key)?.get(slot.node.index) !== slot) {
+    if (!slot.isKept)
       throw new Error(`${reducer} set timer ${name} for key ${input.key} after it forgot that key`);
+    this.#set(slot, name, dueMs);
+  }
+
+  #set(slot: NodeSlot, name: string, dueMs: number): void {
+    for (let i = 0; i < slot.timers.length; i++) {
+      const timer = slot.timers[i]!;
+      if (timer.name !== name) continue;
+      this.#timers.move(timer, dueMs);
+      return;
     }
-    this.#cancel(slot, name);
-    this.#set(slot, input.key, name, dueMs);
+    slot.timers.push(this.#timers.add(slot, slot.node.name, slot.key, name, dueMs));
   }
 
-  #set(slot: Slot, key: string, name: string, dueMs: number): void {
-    const timer: Timer<Slot> = { owner: slot, reducer: nameOf(slot.node), key, name, dueMs };
-    slot.timers.set(name, timer);
-    this.#timers.add(timer);
+  #cancel(slot: NodeSlot, name: string): void {
+    const at = slot.timers.findIndex((timer) => timer.name === name);
+    if (at < 0) return;
+    const [timer] = slot.timers.splice(at, 1);
+    this.#timers.delete(timer!);
   }
 
-  #cancel(slot: Slot, name: string): void {
-    const timer = slot.timers.get(name);
-    if (timer === undefined) return;
-    slot.timers.delete(name);
-    this.#timers.delete(timer);
+  #cancelAll(slot: NodeSlot): void {
+    for (const timer of slot.timers.splice(0)) this.#timers.delete(timer);
   }
 
-  #cancelAll(slot: Slot): void {
-    for (const name of [...slot.timers.keys()]) this.#cancel(slot, name);
-  }
-
-  #forget(slot: Slot, key: string): void {
-    const { store, index } = slot.node;
-    this.#cancelAll(slot);
-    const entry = store.entries.get(key);
-    if (entry?.get(index) !== slot) return;
-    entry.delete(index);
-    if (entry.size === 0) store.entries.delete(key);
-  }
-
-  #slotOf(node: Node, key: string): Slot {
-    let entry = node.store.entries.get(key);
-    if (entry === undefined) {
-      entry = new Map();
-      node.store.entries.set(key, entry);
-    }
-    let slot = entry.get(node.index);
-    if (slot === undefined) {
-      slot = { node, state: node.declared.reducer.init(key), timers: new Map() };
-      entry.set(node.index, slot);
-    }
-    return slot;
-  }
-
-  #declare(declared: ReducerNode, index: number): Node {
-    const name = declared.store;
-    const store: Store = this.#stores.get(name) ?? { name, nodes: [], entries: new Map(), dirty: new Set() };
-    this.#stores.set(name, store);
-    const node: Node = { declared, index, store };
-    store.nodes.push(node);
+  #declare(declared: ReducerNode): Node {
+    const { reducer, store: storeName } = declared;
+    const store = this.#stores.get(storeName) ?? new StateStore<Node>(storeName);
+    this.#stores.set(storeName, store);
+    const node: Node = {
+      kind: 'reducer',
+      name: reducer.name,
+      reducer,
+      declared,
+      store,
+      place: -1,
+      children: [],
+    };
+    node.place = store.addReducer(reducer, node);
     return node;
   }
 
-  #requireStore(name: string): Store {
+  #requireStore(name: string): StateStore<Node> {
     const store = this.#stores.get(name);
     if (store === undefined) {
       throw new StateError(
@@ -308,65 +276,32 @@ export class ReducerGraph {
 
   #findChildren(topology: Topology, name: string): readonly Child[] {
     return [
-      ...this.#nodes
-        .filter((node) => node.declared.from.includes(name))
-        .map((node): Child => ({ kind: 'reducer', name: nameOf(node), node })),
+      ...this.#nodes.filter((node) => node.declared.from.includes(name)),
       ...topology.sinks
         .filter((sink) => sink.from.includes(name))
-        .map((sink): Child => ({ kind: 'sink', name: sink.topic, sink })),
+        .map(({ topic, edge }): Child => ({ kind: 'sink', name: topic, topic, edge })),
     ];
   }
 }
 
-type Node = { readonly declared: ReducerNode; readonly index: number; readonly store: Store };
-
-type Child =
-  | { readonly kind: 'reducer'; readonly name: string; readonly node: Node }
-  | { readonly kind: 'sink'; readonly name: string; readonly sink: SinkNode };
-
-type Store = {
+type Node = {
+  readonly kind: 'reducer';
   readonly name: string;
-  readonly nodes: Node[];
-  readonly entries: Map<string, Entry>;
-  readonly dirty: Set<string>;
+  readonly reducer: ReducerNode['reducer'];
+  readonly declared: ReducerNode;
+  readonly store: StateStore<Node>;
+  /** Place among the reducers of its store. */
+  place: number;
+  children: readonly Child[];
 };
 
-/** Slots of one key by the index of their reducer. */
-type Entry = Map<number, Slot>;
+type NodeSlot = Slot<Node>;
 
-type Slot = { readonly node: Node; readonly state: unknown; readonly timers: Map<string, Timer<Slot>> };
-
-function nameOf(node: Node): string {
-  return node.declared.reducer.name;
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function encodeEntry(entry: Entry): Uint8Array {
-  const slots = [...entry.values()].map(({ node, state, timers }) => {
-    const codec = node.declared.reducer.state;
-    return {
-      reducer: nameOf(node),
-      version: codec.version,
-      timers: [...timers.values()].map(({ name, dueMs }) => ({ name, dueMs })),
-      state: codec.encode(state),
+type Child =
+  | Node
+  | {
+      readonly kind: 'sink';
+      readonly name: string;
+      readonly topic: SinkNode['topic'];
+      readonly edge: SinkEdge;
     };
-  });
-  return encodeSlots(slots);
-}
-
-function decodeState(node: Node, key: string, saved: SlotBytes): unknown {
-  const codec = node.declared.reducer.state;
-  try {
-    return codec.decode(saved.state, saved.version);
-  } catch (cause) {
-    throw new StateError(
-      `store ${node.store.name}, key ${key}: state of reducer ${saved.reducer} was written as version ` +
-        `${saved.version} and this build reads version ${codec.version}: ${textOf(cause)}. ` +
-        'Run the build that wrote it, add a migration, or reset the application.',
-      { cause },
-    );
-  }
-}

@@ -7,14 +7,26 @@ const UTF8_ENCODER = new TextEncoder();
 const UTF8_DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const TWO_POW_28 = 0x1000_0000;
 const STRING_BYTES_MAX = 1 << 20;
+/** Up to this length a loop over an ASCII string beats a call into the encoder. */
+const ASCII_LOOP_MAX = 64;
 
-/** Grows as needed; `finish` returns what was written. */
+/** Grows as needed; `finish` returns what was written. Reuse it: `reset()` keeps the buffer. */
 export class StateWriter {
   #bytes = new Uint8Array(256);
   #length = 0;
 
+  /** Bytes written since the last reset. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The writer's own buffer, of which the first `length` bytes are written: valid until the next write. */
+  get buffer(): Uint8Array {
+    return this.#bytes;
+  }
+
   byte(value: number): void {
-    this.#reserve(1);
+    if (this.#length === this.#bytes.length) this.#grow(1);
     this.#bytes[this.#length++] = value;
   }
 
@@ -22,17 +34,25 @@ export class StateWriter {
   unsigned(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new RangeError(`${value} is no unsigned safe integer`);
-    this.#reserve(8);
+    if (this.#length + 8 > this.#bytes.length) this.#grow(8);
+    const bytes = this.#bytes;
+    let at = this.#length;
     let rest = value;
-    while (rest >= TWO_POW_28) {
-      this.#bytes[this.#length++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
+    if (value >= TWO_POW_28) {
+      // in two halves that are 32-bit integers: four full bytes, then what is above them
+      rest = Math.floor(value / TWO_POW_28);
+      let low = value - rest * TWO_POW_28;
+      for (let i = 0; i < 4; i++) {
+        bytes[at++] = (low & 0x7f) | 0x80;
+        low >>>= 7;
+      }
     }
     while (rest >= 0x80) {
-      this.#bytes[this.#length++] = (rest & 0x7f) | 0x80;
+      bytes[at++] = (rest & 0x7f) | 0x80;
       rest >>>= 7;
     }
-    this.#bytes[this.#length++] = rest;
+    bytes[at++] = rest;
+    this.#length = at;
   }
 
   /** A safe integer of either sign: its magnitude, with the sign in the first byte. */
@@ -43,23 +63,53 @@ export class StateWriter {
   }
 
   string(value: string): void {
-    this.bytes(UTF8_ENCODER.encode(value));
+    const { length } = value;
+    if (length > ASCII_LOOP_MAX) {
+      this.bytes(UTF8_ENCODER.encode(value));
+      return;
+    }
+    if (this.#length + length + 1 > this.#bytes.length) this.#grow(length + 1);
+    const bytes = this.#bytes;
+    const start = this.#length;
+    bytes[start] = length;
+    for (let i = 0; i < length; i++) {
+      const unit = value.charCodeAt(i);
+      if (unit > 0x7f) {
+        this.bytes(UTF8_ENCODER.encode(value));
+        return;
+      }
+      bytes[start + 1 + i] = unit;
+    }
+    this.#length = start + 1 + length;
   }
 
-  /** A length, then the bytes. */
-  bytes(value: Uint8Array): void {
-    this.unsigned(value.length);
-    this.#reserve(value.length);
-    this.#bytes.set(value, this.#length);
-    this.#length += value.length;
+  /** A length, then the bytes: `bytes[0, length)`, all of them where no length is given. */
+  bytes(value: Uint8Array, length = value.length): void {
+    this.unsigned(length);
+    this.raw(value, length);
   }
 
+  /** The bytes without a length: for what was made by another writer. */
+  raw(value: Uint8Array, length = value.length): void {
+    if (this.#length + length > this.#bytes.length) this.#grow(length);
+    const bytes = this.#bytes;
+    const start = this.#length;
+    // a loop beats the call for what is short
+    if (length < 48) for (let i = 0; i < length; i++) bytes[start + i] = value[i]!;
+    else bytes.set(value.length === length ? value : value.subarray(0, length), start);
+    this.#length = start + length;
+  }
+
+  /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }
 
-  #reserve(count: number): void {
-    if (this.#length + count <= this.#bytes.length) return;
+  reset(): void {
+    this.#length = 0;
+  }
+
+  #grow(count: number): void {
     const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + count));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
@@ -107,7 +157,7 @@ export class StateReader {
   string(): string {
     const bytes = this.bytes();
     if (bytes.length > STRING_BYTES_MAX) throw new RangeError(`string of ${bytes.length} bytes in state`);
-    return UTF8_DECODER.decode(bytes);
+    return bytes.length === 0 ? '' : UTF8_DECODER.decode(bytes);
   }
 
   bytes(): Uint8Array {

@@ -89,12 +89,19 @@ export type StructCodecOptions<F extends Fields> = {
 export function structCodec<const F extends Fields>(options: StructCodecOptions<F>): StateCodec<StateOf<F>> {
   const { version, fields, migrate } = options;
   const type = struct(fields);
+  const writeFields = writerOf(type);
+  const readFields = readerOf(type, 'state');
+  const write = (state: StateOf<F>, writer: StateWriter): void => {
+    if (!writeFields(writer, state)) throw new TypeError(misfitOf(type, state, 'state') ?? 'state: no fit');
+  };
+  const shared = new StateWriter();
   return {
     version,
+    write,
     encode(state) {
-      const writer = new StateWriter();
-      write(writer, type, state, 'state');
-      return writer.finish();
+      shared.reset();
+      write(state, shared);
+      return shared.finish();
     },
     decode(bytes, written) {
       if (written !== version) {
@@ -103,7 +110,7 @@ export function structCodec<const F extends Fields>(options: StructCodecOptions<
         return migration(bytes);
       }
       const reader = new StateReader(bytes);
-      const state = read(reader, type, 'state') as StateOf<F>;
+      const state = readFields(reader) as StateOf<F>;
       reader.end();
       return state;
     },
@@ -113,118 +120,201 @@ export function structCodec<const F extends Fields>(options: StructCodecOptions<
 const INT_MIN = -(2 ** 31);
 const INT_MAX = 2 ** 31 - 1;
 
-function write(writer: StateWriter, type: FieldType, value: unknown, path: string): void {
-  if (typeof type === 'string') {
-    writeScalar(writer, type, value, path);
-    return;
-  }
+/** Writes a value; false when it does not fit, and some of it may then be written. */
+type Write = (writer: StateWriter, value: unknown) => boolean;
+type Read = (reader: StateReader) => unknown;
+
+/** The type is looked at once, here, and not for every value. */
+function writerOf(type: FieldType): Write {
+  if (typeof type === 'string') return scalarWriterOf(type);
   switch (type.kind) {
-    case 'struct': {
-      const object = expect(value, path, isObject, 'an object');
-      for (const [name, field] of Object.entries(type.fields))
-        write(writer, field, object[name], `${path}.${name}`);
-      return;
-    }
+    case 'struct':
+      return structWriterOf(type.fields);
     case 'list': {
-      const items = expect(value, path, isList, 'an array');
-      writer.unsigned(items.length);
-      for (const [index, item] of items.entries()) write(writer, type.of, item, `${path}[${index}]`);
-      return;
+      const writeItem = writerOf(type.of);
+      return (writer, value) => {
+        if (!isList(value)) return false;
+        writer.unsigned(value.length);
+        for (let i = 0; i < value.length; i++) if (!writeItem(writer, value[i])) return false;
+        return true;
+      };
     }
-    case 'map': {
-      const entries = [...expect(value, path, isMap, 'a Map')].sort(([a], [b]) => compareKeys(a, b));
-      writer.unsigned(entries.length);
-      for (const [key, item] of entries) {
-        writer.string(key);
-        write(writer, type.of, item, `${path}[${JSON.stringify(key)}]`);
-      }
-      return;
-    }
+    case 'map':
+      return mapWriterOf(writerOf(type.of));
     case 'nullable':
-      writer.byte(value === null ? 0 : 1);
-      if (value !== null) write(writer, type.of, value, path);
-      return;
-    case 'one-of':
-      writer.string(expect(value, path, isIn(type.values), `one of ${type.values.join(', ')}`));
-      return;
+      return nullableWriterOf(writerOf(type.of));
+    case 'one-of': {
+      const words = new Map<unknown, Uint8Array>(type.values.map((word) => [word, wordBytes(word)]));
+      return (writer, value) => {
+        const bytes = words.get(value);
+        if (bytes === undefined) return false;
+        writer.raw(bytes);
+        return true;
+      };
+    }
   }
 }
 
-function writeScalar(
-  writer: StateWriter,
-  type: ScalarType | `${ScalarType}?`,
-  value: unknown,
-  path: string,
-): void {
-  if (type.endsWith('?')) {
+function structWriterOf(fields: Fields): Write {
+  const names = Object.keys(fields);
+  const writers = names.map((name) => writerOf(fields[name]!));
+  return (writer, value) => {
+    if (!isObject(value)) return false;
+    for (let i = 0; i < names.length; i++) if (!writers[i]!(writer, value[names[i]!])) return false;
+    return true;
+  };
+}
+
+function mapWriterOf(writeItem: Write): Write {
+  return (writer, value) => {
+    if (!isMap(value)) return false;
+    writer.unsigned(value.size);
+    if (value.size === 0) return true;
+    for (const [key, item] of [...value].sort(([a], [b]) => compareKeys(a, b))) {
+      writer.string(key);
+      if (!writeItem(writer, item)) return false;
+    }
+    return true;
+  };
+}
+
+function nullableWriterOf(writeValue: Write): Write {
+  return (writer, value) => {
     writer.byte(value === null ? 0 : 1);
-    if (value === null) return;
-  }
+    return value === null || writeValue(writer, value);
+  };
+}
+
+function scalarWriterOf(type: ScalarType | `${ScalarType}?`): Write {
+  if (type.endsWith('?')) return nullableWriterOf(scalarWriterOf(scalarOf(type)));
   switch (scalarOf(type)) {
     case 'int':
-      writer.signed(expect(value, path, isInt, 'a 32-bit integer'));
-      return;
+      return (writer, value) => {
+        if (!isInt(value)) return false;
+        writer.signed(value);
+        return true;
+      };
     case 'long':
-      writer.signed(expect(value, path, isLong, 'a safe integer'));
-      return;
+      return (writer, value) => {
+        if (!isLong(value)) return false;
+        writer.signed(value);
+        return true;
+      };
     case 'bool':
-      writer.byte(expect(value, path, isBool, 'a boolean') ? 1 : 0);
-      return;
+      return (writer, value) => {
+        if (!isBool(value)) return false;
+        writer.byte(value ? 1 : 0);
+        return true;
+      };
     case 'string':
-      writer.string(expect(value, path, isString, 'a well-formed string'));
-      return;
+      return (writer, value) => {
+        if (!isString(value)) return false;
+        writer.string(value);
+        return true;
+      };
   }
 }
 
-function read(reader: StateReader, type: FieldType, path: string): unknown {
+function wordBytes(word: string): Uint8Array {
+  const writer = new StateWriter();
+  writer.string(word);
+  return writer.finish();
+}
+
+/** Which part of a value does not fit its type, in words; null when all of it does. */
+function misfitOf(type: FieldType, value: unknown, path: string): string | null {
+  const unless = (fits: boolean, what: string): string | null =>
+    fits ? null : `${path} has to be ${what}, and is ${String(value)}`;
   if (typeof type === 'string') {
-    if (type.endsWith('?') && !readFlag(reader, path)) return null;
-    return readScalar(reader, scalarOf(type), path);
+    if (type.endsWith('?') && value === null) return null;
+    const { is, what } = SCALARS[scalarOf(type)];
+    return unless(is(value), what);
   }
   switch (type.kind) {
     case 'struct': {
-      const object: Record<string, unknown> = {};
-      for (const [name, field] of Object.entries(type.fields))
-        object[name] = read(reader, field, `${path}.${name}`);
-      return object;
+      if (!isObject(value)) return unless(false, 'an object');
+      const fields = Object.entries(type.fields);
+      return firstOf(fields.map(([name, field]) => misfitOf(field, value[name], `${path}.${name}`)));
     }
-    case 'list': {
-      const items: unknown[] = [];
-      for (let left = reader.unsigned(); left > 0; left--) items.push(read(reader, type.of, path));
-      return items;
-    }
-    case 'map': {
-      const entries = new Map<string, unknown>();
-      for (let left = reader.unsigned(); left > 0; left--) {
-        const key = reader.string();
-        entries.set(key, read(reader, type.of, path));
-      }
-      return entries;
-    }
+    case 'list':
+      if (!isList(value)) return unless(false, 'an array');
+      return firstOf(value.map((item, index) => misfitOf(type.of, item, `${path}[${index}]`)));
+    case 'map':
+      if (!isMap(value)) return unless(false, 'a Map');
+      return firstOf(
+        [...value].map(([key, item]) => misfitOf(type.of, item, `${path}[${JSON.stringify(key)}]`)),
+      );
     case 'nullable':
-      return readFlag(reader, path) ? read(reader, type.of, path) : null;
-    case 'one-of': {
-      const word = reader.string();
-      if (!type.values.includes(word))
-        throw new RangeError(`${path} is ${word}, none of ${type.values.join(', ')}`);
-      return word;
-    }
+      return value === null ? null : misfitOf(type.of, value, path);
+    case 'one-of':
+      return unless(type.values.includes(value as string), `one of ${type.values.join(', ')}`);
   }
 }
 
-function readScalar(reader: StateReader, type: ScalarType, path: string): unknown {
-  switch (type) {
-    case 'int': {
-      const value = reader.signed();
-      if (!isInt(value)) throw new RangeError(`${path} is ${value}, which has more than 32 bits`);
-      return value;
+function firstOf(misfits: readonly (string | null)[]): string | null {
+  return misfits.find((misfit) => misfit !== null) ?? null;
+}
+
+function readerOf(type: FieldType, path: string): Read {
+  if (typeof type === 'string') {
+    const readValue = scalarReaderOf(scalarOf(type), path);
+    return type.endsWith('?') ? (reader) => (readFlag(reader, path) ? readValue(reader) : null) : readValue;
+  }
+  switch (type.kind) {
+    case 'struct': {
+      const fields = Object.entries(type.fields).map(
+        ([name, field]) => [name, readerOf(field, `${path}.${name}`)] as const,
+      );
+      return (reader) => {
+        const object: Record<string, unknown> = {};
+        for (const [name, readField] of fields) object[name] = readField(reader);
+        return object;
+      };
     }
+    case 'list': {
+      const readItem = readerOf(type.of, path);
+      return (reader) => {
+        const items: unknown[] = [];
+        for (let left = reader.unsigned(); left > 0; left--) items.push(readItem(reader));
+        return items;
+      };
+    }
+    case 'map': {
+      const readItem = readerOf(type.of, path);
+      return (reader) => {
+        const entries = new Map<string, unknown>();
+        for (let left = reader.unsigned(); left > 0; left--) entries.set(reader.string(), readItem(reader));
+        return entries;
+      };
+    }
+    case 'nullable': {
+      const readValue = readerOf(type.of, path);
+      return (reader) => (readFlag(reader, path) ? readValue(reader) : null);
+    }
+    case 'one-of':
+      return (reader) => {
+        const word = reader.string();
+        if (!type.values.includes(word))
+          throw new RangeError(`${path} is ${word}, none of ${type.values.join(', ')}`);
+        return word;
+      };
+  }
+}
+
+function scalarReaderOf(type: ScalarType, path: string): Read {
+  switch (type) {
+    case 'int':
+      return (reader) => {
+        const value = reader.signed();
+        if (!isInt(value)) throw new RangeError(`${path} is ${value}, which has more than 32 bits`);
+        return value;
+      };
     case 'long':
-      return reader.signed();
+      return (reader) => reader.signed();
     case 'bool':
-      return readFlag(reader, path);
+      return (reader) => readFlag(reader, path);
     case 'string':
-      return reader.string();
+      return (reader) => reader.string();
   }
 }
 
@@ -236,11 +326,6 @@ function readFlag(reader: StateReader, path: string): boolean {
 
 function scalarOf(type: ScalarType | `${ScalarType}?`): ScalarType {
   return (type.endsWith('?') ? type.slice(0, -1) : type) as ScalarType;
-}
-
-function expect<T>(value: unknown, path: string, is: (value: unknown) => value is T, what: string): T {
-  if (is(value)) return value;
-  throw new TypeError(`${path} has to be ${what}, and is ${String(value)}`);
 }
 
 function isInt(value: unknown): value is number {
@@ -269,9 +354,16 @@ function isList(value: unknown): value is unknown[] {
 }
 
 function isMap(value: unknown): value is Map<string, unknown> {
-  return value instanceof Map && [...value.keys()].every(isString);
+  if (!(value instanceof Map)) return false;
+  for (const key of value.keys()) if (!isString(key)) return false;
+  return true;
 }
 
-function isIn(values: readonly string[]): (value: unknown) => value is string {
-  return (value): value is string => typeof value === 'string' && values.includes(value);
-}
+const SCALARS: Readonly<
+  Record<ScalarType, { readonly is: (value: unknown) => boolean; readonly what: string }>
+> = {
+  int: { is: isInt, what: 'a 32-bit integer' },
+  long: { is: isLong, what: 'a safe integer' },
+  bool: { is: isBool, what: 'a boolean' },
+  string: { is: isString, what: 'a well-formed string' },
+};

@@ -2,8 +2,8 @@
 import { CommittedReader } from './committed-reader.ts';
 import { POSITIONS_STORE, storesOf } from './define-topology.ts';
 import { type Clock, type FetchRequest, LogError, type LogPort } from './port.ts';
-import { StateError } from './reducer-graph.ts';
 import { restoreStore } from './restore.ts';
+import { StateError } from './state.ts';
 import type { ConfigStore, RestoreProgress } from './task.ts';
 import type { TaskCore, TaskPosition } from './task-core.ts';
 import type { Source } from './task-sources.ts';

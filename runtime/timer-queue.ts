@@ -8,57 +8,86 @@ export type Timer<Owner> = {
   readonly reducer: string;
   readonly key: string;
   readonly name: string;
+  /** Moved by {@link TimerQueue.move} only. */
   readonly dueMs: number;
 };
 
+/**
+ * Most timers are deadlines that every record puts off. Putting one off only writes the new time down: its place in the
+ * heap is looked after when the earlier one comes up.
+ */
 export class TimerQueue<Owner> {
-  #heap = new MinHeap<Entry<Owner>>(isBefore);
-  readonly #entries = new Map<Timer<Owner>, Entry<Owner>>();
+  readonly #heap = new MinHeap<Entry<Owner>>(isBefore);
+  #size = 0;
 
   /** Timers that are set. */
   get size(): number {
-    return this.#entries.size;
+    return this.#size;
   }
 
-  add(timer: Timer<Owner>): void {
-    const entry: Entry<Owner> = { timer, live: true };
-    this.#entries.set(timer, entry);
-    this.#heap.push(entry);
+  add(owner: Owner, reducer: string, key: string, name: string, dueMs: number): Timer<Owner> {
+    const timer: SetTimer<Owner> = { owner, reducer, key, name, dueMs, entry: null };
+    this.#size += 1;
+    this.#push(timer);
+    return timer;
   }
 
-  /** Takes a timer away, fired or not; one that is not set is ignored. */
+  /** Sets a timer to another time. */
+  move(timer: Timer<Owner>, dueMs: number): void {
+    const moved = timer as SetTimer<Owner>;
+    moved.dueMs = dueMs;
+    if (moved.entry === null || dueMs < moved.entry.dueMs) {
+      this.#push(moved);
+      this.#sweep();
+    }
+  }
+
+  /** Takes a timer away that is set. */
   delete(timer: Timer<Owner>): void {
-    const entry = this.#entries.get(timer);
-    if (entry === undefined) return;
-    entry.live = false;
-    this.#entries.delete(timer);
-    // Dead ones stay in the heap until they surface; many replaced timers must not pile up under a far one.
-    if (this.#heap.size > 2 * this.#entries.size + DEAD_MAX) this.#sweep();
+    (timer as SetTimer<Owner>).entry = null;
+    this.#size -= 1;
+    this.#sweep();
   }
 
   /** The next timer to fire. */
   peek(): Timer<Owner> | undefined {
     for (;;) {
       const entry = this.#heap.peek();
-      if (entry === undefined || entry.live) return entry?.timer;
+      if (entry === undefined) return undefined;
+      const { timer } = entry;
+      if (timer.entry === entry && timer.dueMs === entry.dueMs) return timer;
       this.#heap.pop();
+      if (timer.entry === entry) this.#push(timer);
     }
   }
 
+  #push(timer: SetTimer<Owner>): void {
+    const entry: Entry<Owner> = { timer, dueMs: timer.dueMs };
+    timer.entry = entry;
+    this.#heap.push(entry);
+  }
+
+  /** Dead ones stay in the heap until they come up; many of them must not pile up under a far one. */
   #sweep(): void {
-    this.#heap = new MinHeap<Entry<Owner>>(isBefore);
-    for (const entry of this.#entries.values()) this.#heap.push(entry);
+    if (this.#heap.size > 2 * this.#size + DEAD_MAX) this.#heap.keep((entry) => entry.timer.entry === entry);
   }
 }
 
 const DEAD_MAX = 1_024;
 
-type Entry<Owner> = { readonly timer: Timer<Owner>; live: boolean };
+type SetTimer<Owner> = {
+  -readonly [K in keyof Timer<Owner>]: Timer<Owner>[K];
+} & {
+  /** Its place in the heap, at its time or before it; null when it is not set. */
+  entry: Entry<Owner> | null;
+};
+
+type Entry<Owner> = { readonly timer: SetTimer<Owner>; readonly dueMs: number };
 
 function isBefore(left: Entry<unknown>, right: Entry<unknown>): boolean {
+  if (left.dueMs !== right.dueMs) return left.dueMs < right.dueMs;
   const a = left.timer;
   const b = right.timer;
-  if (a.dueMs !== b.dueMs) return a.dueMs < b.dueMs;
   const order = compareKeys(a.key, b.key) || compareKeys(a.name, b.name) || compareKeys(a.reducer, b.reducer);
   return order < 0;
 }

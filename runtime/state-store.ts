@@ -1,0 +1,244 @@
+/** What the reducers that share a store keep for each key, and which keys changed since the changelog was last written. */
+import { compareKeys } from './key-order.ts';
+import {
+  beginEntry,
+  decodeSlots,
+  type SlotBytes,
+  type SlotFormat,
+  slotFormat,
+  writeSlot,
+} from './slot-codec.ts';
+import { StateError } from './state.ts';
+import { StateWriter } from './state-bytes.ts';
+import type { Timer } from './timer-queue.ts';
+import type { AnyReducer } from './topology.ts';
+
+/** What one reducer keeps for one key. */
+export type Slot<Node> = {
+  readonly node: Node;
+  /** Place of the reducer among those of its store. */
+  readonly place: number;
+  readonly key: string;
+  readonly state: unknown;
+  readonly timers: Timer<Slot<Node>>[];
+  /** False once it was forgotten. */
+  isKept: boolean;
+};
+
+/** Slots of one key, by the place of their reducer. */
+export type Entry<Node> = {
+  readonly key: string;
+  readonly slots: (Slot<Node> | null)[];
+  slotCount: number;
+  isDirty: boolean;
+};
+
+export type RestoredSlot<Node> = { readonly slot: Slot<Node>; readonly saved: SlotBytes };
+
+/** Called with the entry's bytes `[0, length)`, which are valid during the call only; null when nothing is left of the key. */
+export type DirtyVisitor = (key: string, bytes: Uint8Array | null, length: number) => void;
+
+export class StateStore<Node> {
+  readonly name: string;
+  readonly #formats: SlotFormat[] = [];
+  readonly #reducers: AnyReducer[] = [];
+  readonly #nodes: Node[] = [];
+  /** Places in the order of the reducers' names. */
+  #placesByName: readonly number[] = [];
+  readonly #entries = new Map<string, Entry<Node>>();
+  /** Changed entries; one that was dropped since is passed over. */
+  #dirty: Entry<Node>[] = [];
+  /** Changed keys of which nothing is left. */
+  readonly #gone = new Set<string>();
+  /** The entry that was asked for last: a step's children mostly ask for it again. */
+  #latest: Entry<Node> | undefined;
+  readonly #writer = new StateWriter();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** Takes a reducer in, before there are keys; its place in every entry. */
+  addReducer(reducer: AnyReducer, node: Node): number {
+    const place = this.#reducers.length;
+    this.#reducers.push(reducer);
+    this.#nodes.push(node);
+    this.#formats.push(slotFormat(reducer.name, reducer.state));
+    this.#placesByName = this.#reducers
+      .map((_, index) => index)
+      .sort((a, b) => compareKeys(this.#reducers[a]!.name, this.#reducers[b]!.name));
+    return place;
+  }
+
+  get keyCount(): number {
+    return this.#entries.size;
+  }
+
+  find(key: string): Entry<Node> | undefined {
+    const latest = this.#latest;
+    if (latest !== undefined && latest.key === key) return latest;
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) this.#latest = entry;
+    return entry;
+  }
+
+  /** An empty entry for a key that has none. */
+  add(key: string): Entry<Node> {
+    const entry: Entry<Node> = {
+      key,
+      slots: this.#reducers.map(() => null),
+      slotCount: 0,
+      isDirty: false,
+    };
+    this.#entries.set(key, entry);
+    this.#latest = entry;
+    return entry;
+  }
+
+  /** Whether the key's changelog entry is out of date. */
+  isDirty(key: string): boolean {
+    return this.find(key)?.isDirty ?? this.#gone.has(key);
+  }
+
+  markDirty(entry: Entry<Node>): void {
+    if (entry.isDirty) return;
+    entry.isDirty = true;
+    this.#dirty.push(entry);
+    if (this.#gone.size > 0) this.#gone.delete(entry.key);
+  }
+
+  /** The changelog holds nothing of this key, and nothing is left of it. */
+  leaveOut(key: string): void {
+    this.#gone.delete(key);
+  }
+
+  /** A reducer's slot in an entry that has none for it yet. */
+  addSlot(entry: Entry<Node>, place: number): Slot<Node> {
+    return this.#keep(entry, place, this.#reducers[place]!.init(entry.key));
+  }
+
+  /** Forgets a slot; with the last one goes the entry. */
+  dropSlot(slot: Slot<Node>): void {
+    if (!slot.isKept) return;
+    slot.isKept = false;
+    const entry = this.#entries.get(slot.key)!;
+    entry.slots[slot.place] = null;
+    entry.slotCount -= 1;
+    if (entry.slotCount > 0) return;
+    this.#drop(entry);
+    if (entry.isDirty) this.#gone.add(entry.key);
+  }
+
+  /** What changed since the last call, in the order of the keys' bytes. */
+  takeDirty(visit: DirtyVisitor): void {
+    if (this.#dirty.length === 0 && this.#gone.size === 0) return;
+    const changed = this.#dirty.filter((entry) => entry.slotCount > 0);
+    for (const key of this.#gone) changed.push({ key, slots: [], slotCount: 0, isDirty: true });
+    this.#dirty = [];
+    this.#gone.clear();
+    changed.sort((a, b) => compareKeys(a.key, b.key));
+    for (const entry of changed) {
+      entry.isDirty = false;
+      if (entry.slotCount === 0) {
+        visit(entry.key, null, 0);
+        continue;
+      }
+      this.#write(entry);
+      visit(entry.key, this.#writer.buffer, this.#writer.length);
+    }
+  }
+
+  /** Every key with its bytes, in key order. */
+  *walk(): Generator<{ readonly key: string; readonly bytes: Uint8Array }> {
+    for (const key of [...this.#entries.keys()].sort(compareKeys)) {
+      this.#write(this.#entries.get(key)!);
+      yield { key, bytes: this.#writer.finish() };
+    }
+  }
+
+  /**
+   * Puts back what {@link takeDirty} gave, in the place of whatever there was; null takes the key away. Returns the slots
+   * with what was saved of each, and how many are of reducers that the store no longer has. Throws {@link StateError}.
+   */
+  restore(
+    key: string,
+    bytes: Uint8Array | null,
+  ): { readonly slots: readonly RestoredSlot<Node>[]; ignored: number } {
+    const old = this.#entries.get(key);
+    if (old !== undefined) for (const slot of old.slots) if (slot != null) this.dropSlot(slot);
+    const restored = { slots: [] as RestoredSlot<Node>[], ignored: 0 };
+    if (bytes === null) return restored;
+    let entry: Entry<Node> | null = null;
+    for (const saved of this.#slotsIn(key, bytes)) {
+      const place = this.#reducers.findIndex(({ name }) => name === saved.reducer);
+      if (place < 0) {
+        restored.ignored += 1;
+        continue;
+      }
+      if (entry === null) {
+        entry = this.add(key);
+        if (this.#gone.has(key)) this.markDirty(entry);
+      }
+      restored.slots.push({ slot: this.#keep(entry, place, this.#decode(place, key, saved)), saved });
+    }
+    return restored;
+  }
+
+  #keep(entry: Entry<Node>, place: number, state: unknown): Slot<Node> {
+    const slot: Slot<Node> = {
+      node: this.#nodes[place]!,
+      place,
+      key: entry.key,
+      state,
+      timers: [],
+      isKept: true,
+    };
+    entry.slots[place] = slot;
+    entry.slotCount += 1;
+    return slot;
+  }
+
+  #drop(entry: Entry<Node>): void {
+    this.#entries.delete(entry.key);
+    if (this.#latest === entry) this.#latest = undefined;
+  }
+
+  #write(entry: Entry<Node>): void {
+    const writer = this.#writer;
+    writer.reset();
+    beginEntry(writer, entry.slotCount);
+    for (const place of this.#placesByName) {
+      const slot = entry.slots[place];
+      if (slot != null) writeSlot(writer, this.#formats[place]!, slot.timers, slot.state);
+    }
+  }
+
+  #slotsIn(key: string, bytes: Uint8Array): readonly SlotBytes[] {
+    try {
+      return decodeSlots(bytes);
+    } catch (cause) {
+      throw new StateError(
+        `store ${this.name}, key ${key}: the changelog entry cannot be read: ${textOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  #decode(place: number, key: string, saved: SlotBytes): unknown {
+    const codec = this.#reducers[place]!.state;
+    try {
+      return codec.decode(saved.state, saved.version);
+    } catch (cause) {
+      throw new StateError(
+        `store ${this.name}, key ${key}: state of reducer ${saved.reducer} was written as version ` +
+          `${saved.version} and this build reads version ${codec.version}: ${textOf(cause)}. ` +
+          'Run the build that wrote it, add a migration, or reset the application.',
+        { cause },
+      );
+    }
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
