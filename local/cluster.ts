@@ -22,7 +22,7 @@ import {
   rememberPorts,
 } from './ports.ts';
 import { type OnProgress, reportStep } from './progress.ts';
-import { askRegistry, localRegistryUrl, registryServer } from './registry.ts';
+import { askRegistry, localRegistryUrl, markRegistryReady, registryServer } from './registry.ts';
 import { interrupted, SetupError, type SetupErrorCode } from './setup-error.ts';
 import { lastLogLines, type Server, type Supervisor, startSupervisor } from './supervised.ts';
 import type { ServerSpec } from './supervisor.ts';
@@ -219,6 +219,7 @@ async function startRegistry(run: Run): Promise<void> {
         });
         const url = localRegistryUrl(run.ports.registry);
         await startServer(run, 'registry', spec, () => askRegistry(url));
+        markRegistryReady(path.join(run.dataDir, 'registry'));
       });
     },
     () => `Apicurio Registry ${REGISTRY_VERSION} at ${localRegistryUrl(run.ports.registry)}`,

@@ -1,5 +1,6 @@
 /** Apicurio Registry as a local process: a schema registry that speaks Confluent's protocol, with its data in a file. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { ClassArchive } from './class-archive.ts';
 import type { Jars } from './jars.ts';
 import { type Java, javaEnvironment } from './java.ts';
@@ -17,6 +18,7 @@ export type RegistrySetup = {
 };
 
 const ATTEMPT_TIMEOUT_MS = 2_000;
+const READY_MARK = 'ready';
 
 export function localRegistryUrl(port: number): string {
   return `http://${LOOPBACK}:${port}${REGISTRY_PATH}`;
@@ -24,6 +26,9 @@ export function localRegistryUrl(port: number): string {
 
 /** WRITE_DELAY=0: an id that was handed out is on disk, so it survives a SIGKILL. */
 export function registryServer(setup: RegistrySetup): ServerSpec {
+  // Interrupted while it made its tables, it never starts on them again. Nobody can have an id of it then.
+  if (!existsSync(path.join(setup.folder, READY_MARK)))
+    rmSync(setup.folder, { recursive: true, force: true });
   mkdirSync(setup.folder, { recursive: true });
   return {
     name: 'registry',
@@ -51,6 +56,11 @@ export function registryServer(setup: RegistrySetup): ServerSpec {
     logPath: setup.logPath,
     archive: setup.archive.made,
   };
+}
+
+/** Notes that the database in `folder` is whole: from now on it is kept. */
+export function markRegistryReady(folder: string): void {
+  writeFileSync(path.join(folder, READY_MARK), '');
 }
 
 /**
