@@ -75,6 +75,18 @@ test('seconds without anything leave no record, and the timeline goes on', () =>
   );
 });
 
+test('a timestamp that leaps years ahead costs one step, and one that is no time is an error of the decoder', () => {
+  const chunker = chunkerOf({ ...BOTH, deliversAudio: false });
+  const leapMs = 9_000_000_000_000_000;
+  const records = [...pictures(chunker, 0, 300), ...pictures(chunker, leapMs, leapMs + 1_100)];
+  assert.deepEqual(records.map(shape), [
+    '0+1000 pictures 0..200 blocks none',
+    `${leapMs}+1000 pictures 0..900 blocks none`,
+  ]);
+  assert.deepEqual(chunker.addPicture(Number.NaN, PICTURE, 0), []);
+  assert.equal(chunker.flush(leapMs + 1_100)[0]?.decodeErrors, 1);
+});
+
 test('an event closes the record under way and stands alone', () => {
   const chunker = chunkerOf(BOTH);
   pictures(chunker, 0, 300);

@@ -75,6 +75,10 @@ export class Chunker {
   }
 
   addPicture(ptsMs: number, features: PictureFeatures, decodedAtMs: number): FrameFeatures[] {
+    if (!Number.isSafeInteger(ptsMs)) {
+      this.#decodeErrors += 1;
+      return [];
+    }
     this.#pictures.push({ ptsMs, features, decodedAtMs });
     // Its time is known, how long it lasts is not: it has passed its own beginning only.
     this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);
@@ -119,6 +123,7 @@ export class Chunker {
     const untilMs = Math.max(Math.round(endMs), this.endMs, this.#baseMs);
     const records: FrameFeatures[] = [];
     while (this.#baseMs < untilMs && this.#hasData()) {
+      this.#skipEmptySeconds();
       this.#takeUpTo(Math.min(nextBoundaryMs(this.#baseMs), untilMs), records);
     }
     // A picture at the very end of the span has nothing after it to close it.
@@ -134,8 +139,21 @@ export class Chunker {
   #takeSeconds(): FrameFeatures[] {
     const records: FrameFeatures[] = [];
     const horizonMs = this.#horizonMs();
-    while (nextBoundaryMs(this.#baseMs) <= horizonMs) this.#takeUpTo(nextBoundaryMs(this.#baseMs), records);
+    while (nextBoundaryMs(this.#baseMs) <= horizonMs && this.#hasData()) {
+      this.#skipEmptySeconds();
+      if (nextBoundaryMs(this.#baseMs) > horizonMs) break;
+      this.#takeUpTo(nextBoundaryMs(this.#baseMs), records);
+    }
     return records;
+  }
+
+  /** A timestamp that leaps far ahead costs one step, however many seconds lie between. */
+  #skipEmptySeconds(): void {
+    const nextMs = Math.min(
+      this.#pictures[0]?.ptsMs ?? Number.POSITIVE_INFINITY,
+      (this.#blocks[0]?.index ?? Number.POSITIVE_INFINITY) * AUDIO_BLOCK_MS,
+    );
+    if (nextMs >= nextBoundaryMs(this.#baseMs)) this.#baseMs = Math.floor(nextMs / CHUNK_MS) * CHUNK_MS;
   }
 
   /** Up to where every track has said everything. */

@@ -314,7 +314,8 @@ export class Probe {
   async #finish(kind: ProbeOutcome['kind'], reason: string): Promise<ProbeOutcome> {
     const { clock, emit } = this.#context;
     if (kind === 'stopped') {
-      await emit(this.#chunker.flush(this.#chunker.endMs));
+      // Said in the log: else the silence that follows would be a lost signal, and page somebody.
+      await emit(this.#chunker.addEvent('end', 'the probe was stopped', this.#chunker.endMs, clock.nowMs()));
       return { kind, reason };
     }
     if (this.#audio !== null)
