@@ -1,5 +1,7 @@
 /** What can go wrong, where: the fault table's rows and columns, and the faults that wait for their moment. */
 
+import type { Clock } from '../../runtime/port.ts';
+
 /** Moments in the life of a task and of a group member at which a fault can strike. */
 export const STEPS = [
   'join',
@@ -62,6 +64,15 @@ export class ArmedFaults {
   readonly fired: CellCounts = new Map();
   readonly notFired: CellCounts = new Map();
   readonly #waiting = new Map<Step, ArmedFault[]>();
+  readonly #clock: Clock;
+  readonly #pauseMs: number;
+  #nextAtMs = 0;
+
+  /** After each fault there is none for `pauseMs`, so that some seeds see each on its own and others see crowds. */
+  constructor(clock: Clock, pauseMs: number) {
+    this.#clock = clock;
+    this.#pauseMs = pauseMs;
+  }
 
   arm(fault: ArmedFault): void {
     const waiting = this.#waiting.get(fault.step);
@@ -71,9 +82,11 @@ export class ArmedFaults {
 
   /** The fault that strikes this request, if any. */
   take(step: Step): ArmedFault | null {
+    if (this.#clock.nowMs() < this.#nextAtMs) return null;
     const fault = this.#waiting.get(step)?.shift();
     if (fault === undefined) return null;
     countOne(this.fired, nameOf(fault));
+    this.#nextAtMs = this.#clock.nowMs() + this.#pauseMs;
     return fault;
   }
 

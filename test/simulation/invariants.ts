@@ -18,6 +18,7 @@ export function brokenInvariants(contents: Contents): string[] {
   return [
     ...eachPartition(contents, 'stream-defects', sealsHold),
     ...eachPartition(contents, 'stream-health', windowsInOrder),
+    ...eachPartition(contents, 'stream-defects', isStampedByLogTime),
     ...['stream-defects', 'cohort-windows'].flatMap((topic) =>
       eachPartition(contents, topic, isSealedOncePerSecond),
     ),
@@ -96,6 +97,17 @@ function sealsHold(records: readonly CommittedRecord[]): string | null {
     if (control === null || control === 'unknown' || control.kind !== 'seal') continue;
     if (control.sealedUpToMs < sealedUpToMs) return `seals go back at offset ${offset}`;
     sealedUpToMs = control.sealedUpToMs;
+  }
+  return null;
+}
+
+/** Derived records carry the log time of the input that caused them. */
+function isStampedByLogTime(records: readonly CommittedRecord[]): string | null {
+  for (const { offset, timestampMs, value } of records) {
+    if (value === null) continue;
+    const { detectedAtMs } = codec.decode('stream-defects', value) as StreamDefect;
+    if (detectedAtMs !== timestampMs)
+      return `offset ${offset} is of ${detectedAtMs} and stamped ${timestampMs}`;
   }
   return null;
 }

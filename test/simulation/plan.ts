@@ -34,6 +34,8 @@ export type PlannedEvent =
   /** One input is not answered for a while, in one process: the other one is read first. */
   | { readonly kind: 'stall'; readonly process: number; readonly topic: string; readonly durationMs: number }
   | { readonly kind: 'arm'; readonly fault: ArmedFault }
+  /** A stranger takes a task's transactional id: its owner is fenced, though the group still gives it the task. */
+  | { readonly kind: 'steal'; readonly task: number }
   | {
       readonly kind: 'compact';
       readonly markers: 'keep' | 'drop';
@@ -47,6 +49,8 @@ export type Plan = {
   readonly startMs: number;
   readonly partitions: number;
   readonly processes: number;
+  /** Between one fault and the next. */
+  readonly pauseMs: number;
   readonly limits: {
     readonly commitEveryMs: number;
     readonly queuedRecordsMax: number;
@@ -70,6 +74,7 @@ export function planOf({ seed, events }: PlanOptions): Plan {
   const startMs = T0_MS + random.below(1_000);
   const partitions = random.between(2, 4);
   const processes = random.between(1, PROCESSES_MAX + 1);
+  const pauseMs = random.pick([0, 50, 300]);
   const limits = {
     commitEveryMs: random.pick([40, 100, 250]),
     queuedRecordsMax: random.pick([4, 60, 50_000]),
@@ -87,7 +92,7 @@ export function planOf({ seed, events }: PlanOptions): Plan {
   }));
   const timeline = [...starts, ...said.timeline, ...troubles].sort((a, b) => a.atMs - b.atMs);
   const { records, deadLetters } = said;
-  return { seed, startMs, partitions, processes, limits, timeline, records, deadLetters };
+  return { seed, startMs, partitions, processes, pauseMs, limits, timeline, records, deadLetters };
 }
 
 const T0_MS = 1_700_000_000_000;
@@ -160,7 +165,11 @@ class Conversation {
     const how = random.chance(900) ? 'plain' : random.pick(['commit', 'commit', 'abort'] as const);
     if (how === 'abort') this.records -= records.length;
     else for (const { fault } of records) if (fault !== null) countOne(this.deadLetters, fault);
-    const heldMs = random.chance(500) ? 0 : random.between(1, 120);
+    const heldMs = random.chance(500)
+      ? 0
+      : random.chance(800)
+        ? random.between(1, 120)
+        : random.between(400, 2_000);
     this.timeline.push({ atMs: this.lengthMs, event: { kind: 'append', records, how, heldMs } });
   }
 
@@ -261,6 +270,7 @@ function troublesOf(random: SeededRandom, seed: number, processes: number, lengt
     const emptyBatches = random.pick(['keep', 'last-of-producer'] as const);
     add({ kind: 'compact', markers: random.pick(['keep', 'drop'] as const), emptyBatches });
   }
+  for (let i = random.below(3); i > 0; i--) add({ kind: 'steal', task: random.below(1 << 16) });
   if (random.chance(300)) add({ kind: 'registry-away', durationMs: random.between(100, 1_500) });
   add({ kind: 'slow-markers', delayMs: random.pick([0, 2, 15, 60]) });
   return timeline;

@@ -1,6 +1,6 @@
 /** Runs one plan, faults and all, until everything that was said is processed. */
 import { MemoryBroker } from '../../runtime/memory-broker.ts';
-import type { LogPort } from '../../runtime/port.ts';
+import { LogError, type LogPort } from '../../runtime/port.ts';
 import { BatchBuilder, NO_PRODUCER } from '../../runtime/record-batch.ts';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
@@ -53,7 +53,7 @@ class Simulation {
   readonly #random: SeededRandom;
   readonly #broker: MemoryBroker;
   readonly #outside: LogPort;
-  readonly #faults = new ArmedFaults();
+  readonly #faults: ArmedFaults;
   readonly #processes = new Map<number, SimulatedProcess>();
   readonly #violations: string[] = [];
   #deployment: Deployment | null = null;
@@ -73,6 +73,7 @@ class Simulation {
       tieBreaker: this.#random.fork('ties'),
       wakesMax: WAKES_MAX,
     });
+    this.#faults = new ArmedFaults(this.clock, plan.pauseMs);
     this.#trace = (line) => options.onTrace?.(`${this.clock.nowMs() - plan.startMs} ms: ${line}`);
     const markers = this.#random.fork('markers');
     const shapes = this.#random.fork('shapes');
@@ -130,6 +131,9 @@ class Simulation {
         return;
       case 'arm':
         this.#faults.arm(event.fault);
+        return;
+      case 'steal':
+        this.#steal(event.task);
         return;
       case 'compact':
         return this.#compact(event);
@@ -213,6 +217,7 @@ class Simulation {
       onEnd: (ended, why) => this.#onEnd(number, ended, why),
     });
     this.#processes.set(number, process);
+    process.start();
   }
 
   /** A supervisor starts again what has ended, after a while. */
@@ -223,6 +228,16 @@ class Simulation {
     const waitMs = this.#random.between(50, 1_500);
     void this.clock.sleep(waitMs).then(() => {
       if (this.#processes.get(number) === process) this.#start(number);
+    });
+  }
+
+  #steal(pick: number): void {
+    const tasks = tasksOf(this.#deployment!);
+    const { applicationId, task } = tasks[pick % tasks.length]!;
+    this.#trace(`a stranger takes ${applicationId}-${task}`);
+    this.#outside.initProducer(`${applicationId}-${task}`, TRANSACTION_TIMEOUT_MS).catch((error: unknown) => {
+      // its last transaction is still being finished: then not
+      if (!(error instanceof LogError) || error.code !== 'concurrent-transactions') throw error;
     });
   }
 

@@ -74,6 +74,8 @@ export class SimulatedPort implements LogPort {
   readonly #adding = new Set<string>();
   /** Transactional ids that have produced in their open transaction. */
   readonly #producing = new Set<string>();
+  /** By transactional id: an EndTxn that was given up as lost, and is still on its way. */
+  readonly #overtaken = new Map<string, () => Promise<void>>();
   /** The last answer for each partition of a source topic. */
   readonly #lastFetched = new Map<string, { readonly fetched: FetchedPartition; readonly offset: number }>();
 
@@ -118,6 +120,10 @@ export class SimulatedPort implements LogPort {
     const { host } = this.#options;
     if (!this.#mayTakeOver)
       host.violated(`${transactionalId} was taken over without asking the group before`);
+    if (this.#fencedAt.get(transactionalId) === this.#generation)
+      host.violated(`${transactionalId} was fenced, and is taken over again in the same generation`);
+    this.#producing.delete(transactionalId);
+    this.#adding.delete(transactionalId);
     this.restoring = true;
     try {
       const identity = await this.#do('init-producer', () =>
@@ -146,7 +152,7 @@ export class SimulatedPort implements LogPort {
     this.#producing.add(transactionalId);
     return this.#watchFence(txn, () =>
       this.#do(step, (fault) => {
-        if (fault !== 'refuse' || batches.length < 2) return this.#inner.produce(txn, batches);
+        if (fault !== 'refuse' || batches.length < 2) return this.#produceAndDeliver(txn, batches);
         // each partition answers for itself: some take it, the leader of the others has moved
         this.#weather.next = PASS;
         const taken = batches.slice(0, batches.length >> 1);
@@ -161,7 +167,12 @@ export class SimulatedPort implements LogPort {
     this.#producing.delete(txn.transactionalId);
     this.#adding.delete(txn.transactionalId);
     return this.#watchFence(txn, () =>
-      this.#do('end-transaction', () => this.#inner.endTransaction(txn, outcome)),
+      this.#do('end-transaction', (fault) => {
+        if (fault !== 'arrive-late') return this.#inner.endTransaction(txn, outcome);
+        // at the worst moment: when the next transaction is half written
+        this.#overtaken.set(txn.transactionalId, () => this.#inner.endTransaction(txn, outcome));
+        return Promise.reject(new LogError('timed-out', 'No reply to endTransaction.'));
+      }),
     );
   }
 
@@ -200,6 +211,16 @@ export class SimulatedPort implements LogPort {
     if (topic === this.#positions) return 'position';
     if (topic.endsWith('-changelog')) return 'restore';
     return topic === 'everyview-config' ? 'config' : otherwise;
+  }
+
+  async #produceAndDeliver(txn: TransactionHandle, batches: readonly ProduceBatch[]) {
+    const results = await this.#inner.produce(txn, batches);
+    const overtaken = this.#overtaken.get(txn.transactionalId);
+    this.#overtaken.delete(txn.transactionalId);
+    await overtaken?.().catch((error: unknown) => {
+      if (!(error instanceof LogError)) throw error;
+    });
+    return results;
   }
 
   /** Nobody but the owner at the log's end may say that nothing happened there. */

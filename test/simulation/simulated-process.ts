@@ -47,7 +47,11 @@ export class SimulatedProcess implements Host {
   constructor(options: ProcessOptions) {
     this.#options = options;
     this.name = options.name;
-    for (const topology of SIMULATED_TOPOLOGIES) this.#startWorker(topology);
+  }
+
+  start(): void {
+    // the first request of one worker may be the end of all of them
+    for (const topology of SIMULATED_TOPOLOGIES) if (this.#isAlive) this.#startWorker(topology);
   }
 
   get isAlive(): boolean {
