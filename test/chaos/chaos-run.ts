@@ -2,18 +2,21 @@
  * One scenario on a real broker: topics of its own, outside producers that keep on talking, worker processes that are
  * treated badly, and in the end the question whether anybody could tell from the output.
  */
-import { deployTopics, partitionCounts } from '../../runtime/deploy.ts';
+import { deployTopics } from '../../runtime/deploy.ts';
 import { openKafkajsPort } from '../../runtime/kafkajs-port.ts';
-import type { LogPort } from '../../runtime/port.ts';
+import type { AdminPort } from '../../runtime/port.ts';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { TaskLimits } from '../../runtime/task.ts';
-import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
+import type { ValueCodec } from '../../runtime/task-core.ts';
+import { newTopics, partitionsOf, TOPIC_NAMES } from '../../schemas/topics.ts';
+import { SIMULATED_TOPOLOGIES, SOURCE_TOPICS } from '../simulation/topologies.ts';
 import { ChaosProxy } from './chaos-proxy.ts';
 import { CommitWatch, type Mark } from './commit-watch.ts';
 import { applicationIdIn, type InstanceSetup } from './instance.ts';
 import { type Ending, Instance } from './instances.ts';
 import { prefixedPort } from './prefixed-port.ts';
+import type { Contents } from './reference.ts';
 import { openSchemas, type Schemas } from './schemas.ts';
 import { Speakers } from './speakers.ts';
 import type { Strike } from './struck-port.ts';
@@ -26,10 +29,23 @@ export type RunOptions = {
   readonly partitions?: number;
   readonly replicas?: number;
   readonly recordsPerSecond?: number;
+  readonly spoiledPermille?: number;
   /** Each process connects through a proxy of its own to each broker. */
   readonly isProxied?: boolean;
+  /** No outside producers; source topics keep the timestamps that they are given: for copies. */
+  readonly isSilent?: boolean;
   readonly onTrace?: (line: string) => void;
 };
+
+/** What is known of a run when it is over. */
+export type Evidence = {
+  /** Everything that was committed, by the Java consumer. */
+  readonly contents: Contents;
+  readonly codec: ValueCodec;
+};
+
+/** What has to hold of one scenario in particular; lines for what does not. */
+export type Check = (evidence: Evidence) => readonly string[];
 
 /** One thing that was made to go wrong. */
 export type Fault = {
@@ -49,12 +65,14 @@ export class ChaosRun {
   readonly options: RunOptions;
   readonly schemas: Schemas;
   /** Names topics without the prefix; connects to the brokers without any proxy. */
-  readonly port: LogPort;
+  readonly port: AdminPort;
   readonly partitions: ReadonlyMap<string, number>;
   readonly faults: Fault[] = [];
   /** What was seen that must not be. */
   readonly findings: string[] = [];
-  readonly speakers: Speakers;
+  readonly checks: Check[] = [];
+  #speakers: Speakers | null = null;
+  #isAnew = false;
   #watch: CommitWatch;
   readonly #proxies = new Map<Instance, readonly ChaosProxy[]>();
   #instances: Instance[] = [];
@@ -69,8 +87,9 @@ export class ChaosRun {
     const inner = await openKafkajsPort({ brokers, clientId: `${prefix}outside` });
     const port = prefixedPort(inner, prefix);
     const applicationIdOf = applicationIdIn(prefix);
+    if (options.isSilent ?? false) await createTimelessSources(port, partitions);
     await deployTopics(port, { topologies: SIMULATED_TOPOLOGIES, applicationIdOf, partitions, replicas });
-    const counts = await partitionCounts(port);
+    const counts = new Map(TOPIC_NAMES.map((topic) => [topic as string, partitionsOf(topic, partitions)]));
     const schemas = await openSchemas(options.registryUrl);
     return new ChaosRun(options, prefix, random, port, counts, schemas);
   }
@@ -79,7 +98,7 @@ export class ChaosRun {
     options: RunOptions,
     prefix: string,
     random: SeededRandom,
-    port: LogPort,
+    port: AdminPort,
     partitions: ReadonlyMap<string, number>,
     schemas: Schemas,
   ) {
@@ -90,14 +109,39 @@ export class ChaosRun {
     this.partitions = partitions;
     this.schemas = schemas;
     this.#watch = new CommitWatch(port, SIMULATED_TOPOLOGIES, applicationIdIn(prefix), partitions);
-    this.speakers = new Speakers({
-      port,
-      prefix,
-      random: random.fork('outside'),
-      partitions: partitions.get('frame-features')!,
-      codec: schemas.codec,
-      foreignSchemaIds: schemas.foreignIds,
-      recordsPerSecond: options.recordsPerSecond ?? 60,
+    if (!(options.isSilent ?? false)) this.speak();
+  }
+
+  get speakers(): Speakers {
+    if (this.#speakers === null) throw new Error('nobody speaks in this run');
+    return this.#speakers;
+  }
+
+  /** After a reset: what the tasks number on repartition edges does not begin at 0. */
+  get isAnew(): boolean {
+    return this.#isAnew;
+  }
+
+  beginsAnew(): void {
+    this.#isAnew = true;
+  }
+
+  check(check: Check): void {
+    this.checks.push(check);
+  }
+
+  /** Outside producers begin to talk; those before, if any, have ended. */
+  speak(): void {
+    const { recordsPerSecond = 60, spoiledPermille } = this.options;
+    this.#speakers = new Speakers({
+      port: this.port,
+      prefix: this.prefix,
+      random: this.random.fork('outside'),
+      partitions: this.partitions.get('frame-features')!,
+      codec: this.schemas.codec,
+      foreignSchemaIds: this.schemas.foreignIds,
+      recordsPerSecond,
+      ...(spoiledPermille === undefined ? {} : { spoiledPermille }),
     });
   }
 
@@ -120,7 +164,11 @@ export class ChaosRun {
   }
 
   /** Starts one more process. It joins, and gets its share, in its own time. */
-  async add(strikes: readonly Strike[] = [], limits: Partial<TaskLimits> = {}): Promise<Instance> {
+  async add(
+    strikes: readonly Strike[] = [],
+    limits: Partial<TaskLimits> = {},
+    heldTopics: readonly string[] = [],
+  ): Promise<Instance> {
     const { brokers, registryUrl, isProxied = false } = this.options;
     const proxies = isProxied ? await Promise.all(brokers.map((broker) => ChaosProxy.start(broker))) : [];
     const setup: InstanceSetup = {
@@ -134,6 +182,7 @@ export class ChaosRun {
       heartbeatEveryMs: 500,
       limits: { ...LIMITS, ...limits },
       strikes,
+      heldTopics,
     };
     const instance = new Instance(setup);
     this.trace(`start ${instance.name}`);
@@ -217,7 +266,7 @@ export class ChaosRun {
   async close(): Promise<void> {
     for (const instance of [...this.#instances]) await this.kill(instance);
     for (const proxies of this.#proxies.values()) for (const proxy of proxies) await proxy.stop();
-    await this.speakers.stop().catch((error: unknown) => this.trace(`outside producers: ${String(error)}`));
+    await this.#speakers?.stop().catch((error: unknown) => this.trace(`outside producers: ${String(error)}`));
     await this.#watch.stop().catch((error: unknown) => this.trace(`watch: ${String(error)}`));
     await this.port.close();
   }
@@ -243,3 +292,13 @@ const LIMITS: Partial<TaskLimits> = {
   groupOffsetsEveryMs: 400,
   transactionTimeoutMs: 10_000,
 };
+
+/** The broker would stamp copies anew. */
+async function createTimelessSources(port: AdminPort, partitions: number): Promise<void> {
+  const sources = newTopics(partitions).filter(({ topic }) =>
+    (SOURCE_TOPICS as readonly string[]).includes(topic),
+  );
+  await port.createTopics(
+    sources.map((one) => ({ ...one, configs: { ...one.configs, 'message.timestamp.type': 'CreateTime' } })),
+  );
+}

@@ -4,7 +4,7 @@
  * offset, its place among the committed records counts, because markers move offsets.
  */
 import { createHash } from 'node:crypto';
-import { integerOf, SOURCE_TASK_HEADER } from '../../runtime/control-records.ts';
+import { integerOf, SOURCE_SEQ_HEADER, SOURCE_TASK_HEADER } from '../../runtime/control-records.ts';
 import type { CommittedRecord } from '../../runtime/memory-broker.ts';
 import type { LogHeader } from '../../runtime/record-batch.ts';
 import type { ValueCodec } from '../../runtime/task-core.ts';
@@ -51,6 +51,33 @@ export function compare(left: Side, right: Side): Comparison {
   return { differences, hash: hashOf(hashes), records };
 }
 
+/** The same, with each task's numbers on the repartition edge counted from its first one in here. */
+export function renumbered(contents: Contents): Map<string, readonly (readonly CommittedRecord[])[]> {
+  const partitions = contents.get(REPARTITIONED_TOPIC)!;
+  const firsts = new Map<number, number>();
+  for (const { headers } of partitions.flat()) {
+    const [writer, seq] = numbersOf(headers);
+    firsts.set(writer, Math.min(seq, firsts.get(writer) ?? seq));
+  }
+  const anew = partitions.map((records) =>
+    records.map((record) => {
+      const [writer, seq] = numbersOf(record.headers);
+      const number = Buffer.from(String(seq - firsts.get(writer)!));
+      const headers = record.headers.map(
+        ([name, value]): LogHeader => (name === SOURCE_SEQ_HEADER ? [name, number] : [name, value]),
+      );
+      return { ...record, headers };
+    }),
+  );
+  return new Map([...contents, [REPARTITIONED_TOPIC, anew]]);
+}
+
+function numbersOf(headers: readonly LogHeader[]): readonly [writer: number, seq: number] {
+  return [integerOf(headers, SOURCE_TASK_HEADER) ?? -1, integerOf(headers, SOURCE_SEQ_HEADER) ?? -1];
+}
+
+const REPARTITIONED_TOPIC = 'cohort-partials';
+
 /**
  * Records as text, by the sequence that they are part of: a partition; on the repartition edge a writer's part of one,
  * because how the writers' transactions lie between each other is nobody's promise; a whole topic for multisets.
@@ -61,7 +88,7 @@ function linesOf(side: Side, topic: string): ReadonlyMap<string, string[]> {
   for (const [partition, records] of side.contents.get(topic)!.entries()) {
     for (const record of records) {
       const writer =
-        topic === 'cohort-partials' ? ` of task ${integerOf(record.headers, SOURCE_TASK_HEADER)}` : '';
+        topic === REPARTITIONED_TOPIC ? ` of task ${integerOf(record.headers, SOURCE_TASK_HEADER)}` : '';
       const sequence = isSideline ? topic : `${topic}/${partition}${writer}`;
       const line = isSideline ? sidelineText(side, topic, record) : lineOf(side, record);
       const known = lines.get(sequence);

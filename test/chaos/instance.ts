@@ -18,6 +18,7 @@ import { registryCodec } from '../../runtime/value-codec.ts';
 import { Worker, type WorkerEvent } from '../../runtime/worker.ts';
 import { openRegistry } from '../../schemas/registry.ts';
 import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
+import { heldPort } from './held-port.ts';
 import { prefixedPort } from './prefixed-port.ts';
 import { type Strike, Strikes, struckPort } from './struck-port.ts';
 
@@ -34,6 +35,8 @@ export type InstanceSetup = {
   readonly limits: Partial<TaskLimits>;
   /** Strikes that have to be armed before the first request. */
   readonly strikes: readonly Strike[];
+  /** Inputs that are read only when the others of the same topology have been. */
+  readonly heldTopics: readonly string[];
 };
 
 export type InstanceOrder =
@@ -48,9 +51,6 @@ export type InstanceReport = {
     readonly task: number;
     /** Records that are in the log and were not fetched yet. */
     readonly behind: number;
-    readonly late: number;
-    readonly deadLettered: number;
-    readonly dropped: number;
   }[];
   readonly abandoned: number;
   /** After a full collection, where node runs with --expose-gc; -1 without. */
@@ -61,6 +61,8 @@ export type InstanceNews =
   | { readonly kind: 'struck'; readonly strike: Strike; readonly atMs: number }
   | { readonly kind: 'event'; readonly topology: string; readonly event: Record<string, unknown> }
   | { readonly kind: 'failed'; readonly topology: string; readonly code: string; readonly message: string }
+  /** What was held back is read from now on: the other inputs have been read to their ends. */
+  | { readonly kind: 'released'; readonly topology: string }
   | ({ readonly kind: 'report' } & InstanceReport)
   | { readonly kind: 'stopped' };
 
@@ -73,7 +75,7 @@ type Running = { readonly topology: Topology; readonly worker: Worker; readonly 
 async function main(setup: InstanceSetup): Promise<void> {
   const strikes = new Strikes((strike) => {
     tell({ kind: 'struck', strike, atMs: systemClock.nowMs() });
-    process.kill(process.pid, 'SIGKILL');
+    process.kill(process.pid, strike.deed === 'kill' ? 'SIGKILL' : 'SIGSTOP');
   });
   for (const strike of setup.strikes) strikes.arm(strike);
   const registry = openRegistry(setup.registryUrl);
@@ -107,7 +109,14 @@ async function start(
     via: (address) => via[address] ?? address,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   });
-  const port = struckPort(prefixedPort(inner, prefix), topology.name, strikes);
+  const direct = struckPort(prefixedPort(inner, prefix), topology.name, strikes);
+  const inputs = topology.sources.map(({ topic }): string => topic);
+  const held = inputs.filter((topic) => setup.heldTopics.includes(topic));
+  const others = inputs.filter((topic) => !held.includes(topic));
+  const isHeld = held.length > 0 && others.length > 0;
+  const port = isHeld
+    ? heldPort(direct, held, others, () => tell({ kind: 'released', topology: topology.name }))
+    : direct;
   const partitions = new Map(setup.partitions);
   const applicationId = applicationIdIn(prefix)(topology);
   const worker = new Worker({
@@ -157,14 +166,7 @@ async function obey(order: InstanceOrder, running: readonly Running[], strikes: 
 function reportOf(running: readonly Running[]): InstanceReport {
   const tasks = running.flatMap(({ worker }) => {
     const { topology, tasks: metrics } = worker.metrics();
-    return metrics.map(({ task, lagRecords, queued, counts }) => ({
-      topology,
-      task,
-      behind: lagRecords - queued,
-      late: counts.late,
-      deadLettered: sumOf(counts.deadLettered),
-      dropped: sumOf(counts.dropped),
-    }));
+    return metrics.map(({ task, lagRecords, queued }) => ({ topology, task, behind: lagRecords - queued }));
   });
   const abandoned = running.reduce((sum, { worker }) => sum + worker.metrics().abandoned, 0);
   return { tasks, abandoned, liveHeapBytes: liveHeapBytes() };
@@ -176,12 +178,6 @@ function liveHeapBytes(): number {
   gc();
   gc();
   return process.memoryUsage().heapUsed;
-}
-
-function sumOf(counts: ReadonlyMap<string, number>): number {
-  let sum = 0;
-  for (const count of counts.values()) sum += count;
-  return sum;
 }
 
 /** Errors have no JSON of their own. */

@@ -23,6 +23,7 @@ export class Instance {
   readonly #openTasks = new Set<string>();
   #isAlive = true;
   #isStopped = false;
+  readonly #released = new Set<string>();
   #restores = 0;
   #closedTasks = 0;
   #failure: Extract<InstanceNews, { kind: 'failed' }> | null = null;
@@ -63,6 +64,11 @@ export class Instance {
   /** How often it has begun, or gone on with, reading a changelog. */
   get restores(): number {
     return this.#restores;
+  }
+
+  /** Topologies whose held inputs are read by now. */
+  get released(): ReadonlySet<string> {
+    return this.#released;
   }
 
   /** How often it has closed a task, for whatever reason. */
@@ -154,6 +160,9 @@ export class Instance {
         break;
       case 'report':
         this.#report = news;
+        break;
+      case 'released':
+        this.#released.add(news.topology);
         break;
       case 'stopped':
         this.#isStopped = true;

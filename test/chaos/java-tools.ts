@@ -70,7 +70,7 @@ export function parseRecord(
 }
 
 /** The first is enough on a machine that is not busy. */
-const CONSUMER_TIMEOUTS_MS = [3_000, 15_000] as const;
+const CONSUMER_TIMEOUTS_MS = [2_000, 15_000] as const;
 const TOOL_MS_MAX = 300_000;
 /** log4j would write to stdout, between the records, that the consumer's time is up. */
 const JVM_FLAGS = ['-Xmx192m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Dlog4j2.level=OFF'];

@@ -5,8 +5,8 @@ import { ChaosRun, type RunOptions } from './chaos-run.ts';
 import { type JavaParts, resolveJavaParts } from './java-parts.ts';
 import { javaTools } from './java-tools.ts';
 import { KafkaNodes } from './kafka-nodes.ts';
-import type { Scenario } from './scenarios.ts';
-import { removeTopics, type Verdict, verdictOf } from './verdict.ts';
+import type { Scenario } from './scenario.ts';
+import { type Verdict, verdictOf } from './verdict.ts';
 
 export type PerformOptions = {
   readonly scenarios: readonly Scenario[];
@@ -52,13 +52,12 @@ export async function performOne(
   kafka: KafkaNodes | null,
 ): Promise<Verdict> {
   const startedAtMs = systemClock.nowMs();
-  const { name, isProxied = false } = scenario;
-  const run = await ChaosRun.open({ ...options, name, isProxied });
+  const { name, isProxied = false, spoiledPermille } = scenario;
+  const spoiled = spoiledPermille === undefined ? {} : { spoiledPermille };
+  const run = await ChaosRun.open({ ...options, ...spoiled, name, isProxied });
   try {
     await scenario.run(run, kafka);
-    const verdict = await verdictOf(run, javaTools(parts, options.brokers), startedAtMs);
-    if (verdict.findings.length === 0) await removeTopics(run);
-    return verdict;
+    return await verdictOf(run, javaTools(parts, options.brokers), startedAtMs, scenario.replay);
   } finally {
     await run.close();
   }

@@ -3,10 +3,10 @@
  * with topics of its own, while the topologies go on naming them as in `schemas/topics.ts`. Names that are not in there
  * (changelogs) are left alone: they have the application id in front.
  */
-import type { LogPort, TopicPartition } from '../../runtime/port.ts';
+import type { AdminPort, TopicPartition } from '../../runtime/port.ts';
 import { isTopicName } from '../../schemas/topics.ts';
 
-export function prefixedPort(port: LogPort, prefix: string): LogPort {
+export function prefixedPort(port: AdminPort, prefix: string): AdminPort {
   const out = (topic: string): string => (isTopicName(topic) ? `${prefix}${topic}` : topic);
   const back = (topic: string): string =>
     topic.startsWith(prefix) && isTopicName(topic.slice(prefix.length)) ? topic.slice(prefix.length) : topic;
@@ -30,6 +30,10 @@ export function prefixedPort(port: LogPort, prefix: string): LogPort {
     syncGroup: (membership, assignments) => port.syncGroup(membership, assignments),
     heartbeat: (membership) => port.heartbeat(membership),
     leaveGroup: (membership) => port.leaveGroup(membership),
+    groupMembers: (groupId) => port.groupMembers(groupId),
+    offsetsForTime: async (partitions, timeMs) =>
+      backAll(await port.offsetsForTime(outAll(partitions), timeMs)),
+    deleteRecords: (before) => port.deleteRecords(outAll(before)),
     close: () => port.close(),
   };
 }

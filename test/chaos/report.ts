@@ -1,7 +1,7 @@
 /** `docs/chaos.md`, from the last whole run. */
 import { cpus, totalmem } from 'node:os';
 import { KAFKA_VERSION } from '../../local/versions.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
 import { faultTable, LIMITS_TEXT, markdownTable } from './table.ts';
 import type { Verdict } from './verdict.ts';
 

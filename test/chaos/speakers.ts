@@ -14,6 +14,7 @@ export type SpeakersOptions = {
   readonly partitions: number;
   readonly codec: FetchingCodec;
   readonly foreignSchemaIds: readonly number[];
+  readonly spoiledPermille?: number;
   readonly recordsPerSecond: number;
 };
 
@@ -42,6 +43,20 @@ export class Speakers {
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#running;
+  }
+
+  /**
+   * Features as somebody writes them whose schema has another id, and fields behind ours.
+   * @returns how many
+   */
+  async sayUnder(schemaId: number, fieldsBehind: Uint8Array): Promise<number> {
+    const records = this.#speech.sayFeatures(FOREIGN_RECORDS, systemClock.nowMs()).map((record) => {
+      const value = Buffer.concat([record.value!, fieldsBehind]);
+      value.writeUInt32BE(schemaId, 1);
+      return { ...record, value };
+    });
+    await this.#append(records);
+    return records.length;
   }
 
   async #run(): Promise<void> {
@@ -134,6 +149,7 @@ const TURN_MS = 50;
 const SILENCE_MS = 1_500;
 const TURNS_PER_CONFIG = 200;
 const OUTSIDE_IDS = 3;
+const FOREIGN_RECORDS = 20;
 const TRANSACTION_TIMEOUT_MS = 10_000;
 const AGAIN_MS = 100;
 const GIVE_UP_MS = 120_000;

@@ -23,6 +23,8 @@ export type SpeechOptions = {
   readonly codec: ValueCodec;
   /** Registry ids that no record of this build carries: of schemas that nobody or somebody else registered. */
   readonly foreignSchemaIds: readonly number[];
+  /** How many of a thousand records are spoiled. Default 25. */
+  readonly spoiledPermille?: number;
 };
 
 export class Speech {
@@ -30,13 +32,15 @@ export class Speech {
   readonly #partitions: number;
   readonly #codec: ValueCodec;
   readonly #foreignSchemaIds: readonly number[];
+  readonly #spoiledPermille: number;
   readonly #seq = new Map<string, number>();
 
-  constructor({ random, partitions, codec, foreignSchemaIds }: SpeechOptions) {
-    this.#random = random;
-    this.#partitions = partitions;
-    this.#codec = codec;
-    this.#foreignSchemaIds = foreignSchemaIds;
+  constructor(options: SpeechOptions) {
+    this.#random = options.random;
+    this.#partitions = options.partitions;
+    this.#codec = options.codec;
+    this.#foreignSchemaIds = options.foreignSchemaIds;
+    this.#spoiledPermille = options.spoiledPermille ?? SPOILED_PERMILLE;
   }
 
   /** `size` records or a few more: some are said twice. `nowMs` is the speakers' clock. */
@@ -45,10 +49,15 @@ export class Speech {
     const records: SpokenRecord[] = [];
     while (records.length < size) {
       const record = random.chance(600) ? this.#features(nowMs) : this.#playback(nowMs);
-      records.push(random.chance(SPOILED_PERMILLE) ? this.#spoiled(record) : record);
+      records.push(random.chance(this.#spoiledPermille) ? this.#spoiled(record) : record);
       if (random.chance(30)) records.push(record);
     }
     return records;
+  }
+
+  /** Features with nothing wrong about them. */
+  sayFeatures(size: number, nowMs: number): SpokenRecord[] {
+    return Array.from({ length: size }, () => this.#features(nowMs));
   }
 
   #features(nowMs: number): SpokenRecord {

@@ -22,6 +22,8 @@ export const MOMENTS = ['before', 'during', 'after'] as const;
 export type Moment = (typeof MOMENTS)[number];
 
 export type Strike = {
+  /** `kill`: SIGKILL; `suspend`: SIGSTOP, and the request goes on after SIGCONT. */
+  readonly deed: 'kill' | 'suspend';
   readonly step: Step;
   readonly moment: Moment;
   /** Only in the worker of this topology; in any when null. */

@@ -1,6 +1,6 @@
 /** The chaos table, as it is printed and committed. */
 import { RECOVERY_MS_MAX, SESSION_TIMEOUT_MS } from './chaos-run.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
 import type { Verdict } from './verdict.ts';
 
 const COLUMNS = [
