@@ -13,8 +13,18 @@ import type { Contents } from './world.ts';
  * how the writers' transactions lie between each other is nobody's promise. `of` names the runs in the text.
  */
 export function differences(left: Contents, right: Contents, of: readonly [string, string]): string[] {
+  return [...derivedDifferences(left, right, of, DERIVED_TOPICS), ...sidelineDifferences(left, right, of)];
+}
+
+/** As {@link differences}, of these topics only. */
+export function derivedDifferences(
+  left: Contents,
+  right: Contents,
+  of: readonly [string, string],
+  topics: readonly string[],
+): string[] {
   const found: string[] = [];
-  for (const topic of DERIVED_TOPICS) {
+  for (const topic of topics) {
     for (const [partition, records] of left.get(topic)!.entries()) {
       const other = right.get(topic)![partition]!;
       const ours = topic === 'cohort-partials' ? byWriter(records) : records;
@@ -23,11 +33,14 @@ export function differences(left: Contents, right: Contents, of: readonly [strin
       if (difference !== null) found.push(`${topic}/${partition}, ${difference}`);
     }
   }
-  for (const topic of SIDELINE_TOPICS) {
-    const difference = multisetDifference(linesOf(left, topic), linesOf(right, topic), of);
-    if (difference !== null) found.push(`${topic}: ${difference}`);
-  }
   return found;
+}
+
+function sidelineDifferences(left: Contents, right: Contents, of: readonly [string, string]): string[] {
+  return SIDELINE_TOPICS.flatMap((topic) => {
+    const difference = multisetDifference(linesOf(left, topic), linesOf(right, topic), of);
+    return difference === null ? [] : [`${topic}: ${difference}`];
+  });
 }
 
 function firstDifference(
@@ -115,8 +128,8 @@ class Ordinals {
     this.#contents = contents;
   }
 
-  /** How many records come before the one at this offset; throws when there is none. */
-  of(topic: string, partition: number, offset: number): number {
+  /** How many records come before the one at this offset, or that there is none. */
+  of(topic: string, partition: number, offset: number): string {
     const name = `${topic}/${partition}`;
     let known = this.#known.get(name);
     if (known === undefined) {
@@ -124,9 +137,7 @@ class Ordinals {
       known = new Map(records.map((record, i) => [record.offset, i]));
       this.#known.set(name, known);
     }
-    const ordinal = known.get(offset);
-    if (ordinal === undefined) throw new Error(`${name} has no committed record at offset ${offset}`);
-    return ordinal;
+    return String(known.get(offset) ?? `that is not committed, at offset ${offset}`);
   }
 }
 

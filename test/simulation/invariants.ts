@@ -50,7 +50,7 @@ export function brokenBalance(contents: Contents, counts: ReadonlyMap<string, re
     );
     const there = read.flatMap((topic) => contents.get(topic)!.flat()).filter(isData).length;
     const taken = tasks.reduce((sum, count) => sum + count.recordsIn, 0);
-    // a merge ends where an input ends: what it still waits for is not in yet
+    // with one input nothing waits for another; a merge ends where one of its inputs ends
     if (read.length === 1 && topology === 'sim-detecting' && taken !== there)
       broken.push(`${topology} took ${taken} of ${there} records`);
   }

@@ -11,3 +11,6 @@ parentPort?.on('message', async ({ seed, events }: JobRequest) => {
   const answer: JobAnswer = { ...result, tookMs: performance.now() - startedMs };
   parentPort!.postMessage(answer);
 });
+
+/** What a thread says first: the runtime under it could be loaded. */
+parentPort?.postMessage('ready');

@@ -1,97 +1,150 @@
 /**
- * Ways to break the runtime, each as an edit of one file, made while it is loaded and nowhere else. The simulation is
- * worth something only if every one of them turns it red.
+ * Ways to break the runtime, each as an edit of its text, made while it is loaded and nowhere else. The simulation is worth
+ * something only if every one of them turns it red (`mutations.test.ts`).
  */
-export type Mutation = {
-  readonly name: string;
-  /** Relative to the repository. */
-  readonly file: string;
-  /** Text that is in the file exactly once. */
-  readonly find: string;
+export type Edit = {
+  /** Text that is in exactly one place of all files of `runtime/`, tests aside; code may move between files. */
+  readonly find: string | RegExp;
   readonly replace: string;
 };
 
+export type Mutation = { readonly name: string; readonly edits: readonly Edit[] };
+
 export const MUTATIONS: readonly Mutation[] = [
-  {
-    name: 'fencing off: every instance has a transactional id of its own',
-    file: 'runtime/task.ts',
-    find: 'const transactionalId = `${applicationId}-${task}`;',
-    replace:
-      'const transactionalId = `${applicationId}-${task}-${(globalThis.mutant = (globalThis.mutant ?? 0) + 1)}`;',
-  },
-  {
-    name: 'fencing off: the coordinator does not look at epochs',
-    file: 'runtime/memory-transactions.ts',
+  mutation('fencing off: each owner of a task has a transactional id of its own', {
+    find: /transactionalId,(\s+transactionTimeoutMs: limits)/,
+    replace: 'transactionalId: transactionalId + clock.nowMs(),$1',
+  }),
+  mutation('fencing off: the coordinator looks at no epoch', {
     find: 'if (entry.producerId !== identity.producerId || entry.epoch !== identity.epoch) {',
     replace: 'if (entry.producerId !== identity.producerId) {',
-  },
-  {
-    name: 'a producer is reused after an error',
-    file: 'runtime/transactional-producer.ts',
-    find: "      this.#state = 'dead';\n      this.#failure =",
-    replace: "      this.#state = 'ready';\n      const unused =",
-  },
-  {
-    name: 'a task goes on after a failed commit',
-    file: 'runtime/task.ts',
-    find: '        this.#failure = error;',
-    replace: '        void error;',
-  },
-  {
-    name: 'the abort filter is off',
-    file: 'runtime/committed-reader.ts',
+  }),
+  mutation('a task is taken over without asking the group', {
+    find: 'await options.assertOwned();',
+    replace: '',
+  }),
+  mutation('a fenced task is taken over again in the same generation', {
+    find: 'await this.#unlessStopped(session.rejoin());',
+    replace: 'await this.#options.clock.sleep(100);',
+  }),
+  mutation('whoever is joining its group already joins again', {
+    find: 'if (this.#isJoining) return;',
+    replace: '',
+  }),
+  mutation(
+    'a producer is used again after an error',
+    {
+      find: /this\.#state = 'dead';\s+this\.#failure =([^;]+);\s+throw this\.#failure;/,
+      replace: "this.#state = 'ready'; throw ($1);",
+    },
+    { find: /catch\(\(error: unknown\) => \{\s+this\.#failure = error;/, replace: 'catch(() => {' },
+  ),
+  mutation('a task goes on after a failed commit', {
+    find: /catch\(\(error: unknown\) => \{\s+this\.#failure = error;/,
+    replace: 'catch(() => {',
+  }),
+  mutation('the abort filter is off', {
     find: 'if (!batch.isTransactional || !this.#abortedProducers.has(batch.producerId)) return true;',
     replace: 'return true;',
-  },
-  {
-    name: 'aborted transactions are taken in the order in which the broker lists them',
-    file: 'runtime/committed-reader.ts',
-    find: ': [...fetched.aborted].sort((a, b) => a.firstOffset - b.firstOffset);',
-    replace: ': [...fetched.aborted];',
-  },
-  {
-    name: 'an abort marker does not end the transaction',
-    file: 'runtime/committed-reader.ts',
-    find: 'this.#abortedProducers.delete(batch.producerId);',
+  }),
+  mutation('aborted transactions are taken in the order in which the broker lists them', {
+    find: '[...fetched.aborted].sort((a, b) => a.firstOffset - b.firstOffset)',
+    replace: '[...fetched.aborted]',
+  }),
+  mutation('readers see what is not decided yet', {
+    find: 'get stableEnd(): number {',
+    replace: 'get stableEnd(): number { if (this.#endOffset >= 0) return this.#endOffset;',
+  }),
+  mutation(
+    'flush on commit: what is open is emitted when a transaction ends',
+    {
+      find: /this\.#writeChangelog\(\);(\s+const batches)/,
+      replace:
+        'this.core.graph.advanceTo(this.core.timeMs + 400, this.core.context); this.#writeChangelog();$1',
+    },
+    { find: 'if (timeMs < this.#timeMs) throw', replace: 'if (timeMs < 0) throw' },
+  ),
+  mutation(
+    'timers that are due together fire in the order in which they were set',
+    {
+      find: '= { timer, dueMs: timer.dueMs };',
+      replace: '= { timer, dueMs: timer.dueMs, pushed: (globalThis.pushed = (globalThis.pushed ?? 0) + 1) };',
+    },
+    {
+      find: /const order = compareKeys\(a\.key, b\.key\).*\n\s+return order < 0;/,
+      replace: 'return left.pushed < right.pushed;',
+    },
+  ),
+  mutation('a seal one detector too early: it waits for less than the slowest needs', {
+    find: '= timeMs - this.#options.topology.sealDelayMs;',
+    replace: '= timeMs - this.#options.topology.sealDelayMs + 300;',
+  }),
+  mutation('a seal too early: it does not wait for the timers that are due', {
+    find: /this\.graph\.advanceTo\(timeMs, this\.#context\);(\s+if \(Math[^\n]+SEAL_EVERY_MS\)\)) return;/,
+    replace: '$1 return this.graph.advanceTo(timeMs, this.#context);',
+  }),
+  mutation('a seal with every record', {
+    find: 'if (Math.floor(timeMs / SEAL_EVERY_MS) === Math.floor(before / SEAL_EVERY_MS)) return;',
     replace: '',
-  },
-  {
-    name: 'flush on commit: what is open is emitted when a transaction ends',
-    file: 'runtime/task.ts',
-    find: '    this.#writeChangelog();\n    const batches',
+  }),
+  mutation('the position is committed before the outputs', {
+    find: 'await this.#producer.send(batches);',
+    replace: `await this.#producer.send(batches.filter(({ topic }) => topic.endsWith('-changelog')));
+      await this.#producer.commit();
+      this.#producer.begin();
+      await this.#producer.send(batches.filter(({ topic }) => !topic.endsWith('-changelog')));`,
+  }),
+  mutation('the position is how far was read, not how far was taken', {
+    find: 'if (waiting !== undefined && waiting',
+    replace: 'if (waiting !== undefined && offset < 0 && waiting',
+  }),
+  mutation('state is restored before the task is taken over', {
+    find: /(const producer = await TransactionalProducer\.open\([^;]+;)\s+(const found = await restoreTask\([^;]+;)/,
+    replace: '$2 $1',
+  }),
+  mutation('a restored store keeps what was forgotten', {
+    find: 'onEntry: (key, value) => core.graph.restore(',
+    replace: 'onEntry: (key, value) => value !== null && core.graph.restore(',
+  }),
+  mutation('timers are not restored', {
+    find: 'for (const { name, dueMs } of saved.timers)',
+    replace: 'for (const { name, dueMs } of saved.timers.slice(1))',
+  }),
+  mutation('the numbers of repartitioned records begin anew after a restart', {
+    find: 'this.#outSeq = position.outSeq;',
+    replace: '',
+  }),
+  mutation('what a writer said before the restart is taken again', {
+    find: 'if (record.offset < channel.nextOffset) return false;',
+    replace: '',
+  }),
+  mutation('inputs are merged as they arrive', {
+    find: 'return blocker === null',
+    replace: 'return blocker === null || blocker !== null',
+  }),
+  mutation('of records of one moment the first to arrive goes first', {
+    find: 'const canTie = before && channel.boundMs === best.timeMs;',
+    replace: 'const canTie = false;',
+  }),
+  mutation('a busy partition is ticked', {
+    find: /!input\.(isA|a)tEnd \|\| !/,
+    replace: '!',
+  }),
+  mutation('a tick waits for something else to commit', {
+    find: 'if (!this.#tickPending && !(this.#dirty && due)) return;',
+    replace: 'if (!(this.#dirty && due)) return;',
+  }),
+  mutation('a record in a wrong partition is processed', {
+    find: 'if (source.keyed &&',
+    replace: 'if (source.partition < 0 &&',
+  }),
+  mutation('configuration holds as soon as it is read', {
+    find: /(offer\(source: MergeSource, record: PendingRecord\): void \{)/,
     replace:
-      '    const dueMs = this.core.graph.nextDueMs;\n    if (dueMs !== null && dueMs < this.core.timeMs + 300) this.core.graph.advanceTo(dueMs, this.core.context);\n    this.#writeChangelog();\n    const batches',
-  },
-  {
-    name: 'timers fire in the order in which they were set',
-    file: 'runtime/timer-queue.ts',
-    find: '  const order = compareKeys(a.key, b.key) || compareKeys(a.name, b.name) || compareKeys(a.reducer, b.reducer);\n  return order < 0;',
-    replace: '  return left.sequence < right.sequence;',
-  },
-  {
-    name: 'a seal one detector too early: less than the slowest needs',
-    file: 'runtime/task-core.ts',
-    find: 'const sealedUpToMs = timeMs - this.#options.topology.sealDelayMs;',
-    replace: 'const sealedUpToMs = timeMs - this.#options.topology.sealDelayMs + 300;',
-  },
-  {
-    name: 'a seal too early: before the timers that are due',
-    file: 'runtime/task-core.ts',
-    find: '    this.graph.advanceTo(timeMs, this.#context);\n    if (Math.floor(timeMs / SEAL_EVERY_MS) === Math.floor(before / SEAL_EVERY_MS)) return;',
-    replace:
-      '    queueMicrotask(() => undefined);\n    if (Math.floor(timeMs / SEAL_EVERY_MS) === Math.floor(before / SEAL_EVERY_MS)) return this.graph.advanceTo(timeMs, this.#context);',
-  },
-  {
-    name: 'the position is committed before the outputs',
-    file: 'runtime/task.ts',
-    find: '    await this.#producer.send(batches);',
-    replace:
-      "    await this.#producer.send(batches.filter(({ topic }) => topic.endsWith('-changelog')));\n    await this.#producer.commit();\n    this.#producer.begin();\n    await this.#producer.send(batches.filter(({ topic }) => !topic.endsWith('-changelog')));",
-  },
-  {
-    name: 'inputs are merged as they arrive',
-    file: 'runtime/merge.ts',
-    find: '  return blocker === null\n',
-    replace: '  return blocker === null || blocker !== null\n',
-  },
+      "$1 const said = decodeControl(record.headers); if (said?.kind === 'config-effective') this.#context.configHash = said.configHash;",
+  }),
 ];
+
+function mutation(name: string, ...edits: readonly Edit[]): Mutation {
+  return { name, edits };
+}

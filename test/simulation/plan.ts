@@ -162,7 +162,7 @@ class Conversation {
       if (random.chance(30)) records.push(record);
     }
     this.records += records.length;
-    const how = random.chance(900) ? 'plain' : random.pick(['commit', 'commit', 'abort'] as const);
+    const how = random.chance(850) ? 'plain' : random.pick(['commit', 'abort'] as const);
     if (how === 'abort') this.records -= records.length;
     else for (const { fault } of records) if (fault !== null) countOne(this.deadLetters, fault);
     const heldMs = random.chance(500)

@@ -1,4 +1,4 @@
-/** A run without faults: one process that takes every task, ticks nothing, and reads what there is to its end. */
+/** A run without faults: every task is taken, nothing is ticked, and what there is is read to its end. */
 import { configStore } from '../../runtime/config-store.ts';
 import { applicationIdOf } from '../../runtime/deploy.ts';
 import { fixedGroup } from '../../runtime/group-session.ts';
@@ -6,21 +6,27 @@ import { MemoryBroker } from '../../runtime/memory-broker.ts';
 import type { LogPort } from '../../runtime/port.ts';
 import { BatchBuilder, NO_PRODUCER } from '../../runtime/record-batch.ts';
 import type { Counts } from '../../runtime/task-counts.ts';
+import type { Topology } from '../../runtime/topology.ts';
 import { VirtualClock } from '../../runtime/virtual-clock.ts';
 import { taskCountOf, Worker } from '../../runtime/worker.ts';
 import { simulatedCodec } from './simulated-codec.ts';
 import { SIMULATED_TOPOLOGIES, SOURCE_TOPICS } from './topologies.ts';
 import { type Contents, contentsOf, type Deployment, deploy, sizeOfLogs } from './world.ts';
 
-/** So late that it never comes. */
-const NEVER_MS = 1e12;
-
 export type QuietOptions = {
   readonly commitEveryMs: number;
-  /** Instances that share the tasks. */
+  /** Default: all of them. */
+  readonly topologies?: readonly Topology[];
+  /** Instances that share the tasks. Default 1. */
   readonly instances?: number;
-  /** Sees the port of each worker, to make it odd. */
+  /** Puts something between a worker and its port. */
   readonly wrap?: (port: LogPort, topology: string) => LogPort;
+};
+
+export type Recorded = {
+  readonly contents: Contents;
+  readonly partitions: number;
+  readonly startMs: number;
 };
 
 export type QuietResult = {
@@ -28,72 +34,41 @@ export type QuietResult = {
   readonly counts: ReadonlyMap<string, readonly Counts[]>;
 };
 
-/** What the same sources give when nothing ever goes wrong. */
-export async function referenceOf(
-  sources: Contents,
-  configs: Contents | null,
-  partitions: number,
-  startMs: number,
+/** What recorded topics give when they are copied, times and all, and nothing ever goes wrong. */
+export async function replay(
+  { contents, partitions, startMs }: Recorded,
   options: QuietOptions,
+  topics: readonly string[] = SOURCE_TOPICS,
 ): Promise<QuietResult> {
   const clock = new VirtualClock({ startMs, wakesMax: WAKES_MAX });
   const broker = new MemoryBroker({ clock });
   const deployment = await deploy(broker, partitions);
   const port = broker.openPort({ clientId: 'copy', keepsTimestamps: true });
-  for (const contents of [configs, sources]) {
-    for (const topic of contents === null
-      ? []
-      : contents === configs
-        ? ['everyview-config']
-        : SOURCE_TOPICS) {
-      for (const [partition, records] of (contents!.get(topic) ?? []).entries()) {
-        const builder = new BatchBuilder();
-        for (const { key, value, headers, timestampMs } of records)
-          builder.append(key, value, headers, timestampMs);
-        if (builder.recordCount === 0) continue;
-        await port.produce(null, [
-          { topic, partition, bytes: builder.finish(NO_PRODUCER), baseSequence: -1 },
-        ]);
-      }
+  for (const topic of ['everyview-config', ...topics]) {
+    for (const [partition, records] of contents.get(topic)!.entries()) {
+      const builder = new BatchBuilder();
+      for (const { key, value, headers, timestampMs } of records)
+        builder.append(key, value, headers, timestampMs);
+      if (builder.recordCount === 0) continue;
+      await port.produce(null, [{ topic, partition, bytes: builder.finish(NO_PRODUCER), baseSequence: -1 }]);
     }
   }
   const counts = await clock.run(runToEnd(broker, deployment, options));
   return { contents: contentsOf(broker, deployment), counts };
 }
 
-/** Processes everything that is in the log, whoever had the tasks before. */
+/** Processes everything that is in the log, whoever had the tasks before. Rejects with the first failure of any kind. */
 export async function runToEnd(
   broker: MemoryBroker,
   deployment: Deployment,
   options: QuietOptions,
 ): Promise<ReadonlyMap<string, readonly Counts[]>> {
   const { clock } = broker;
-  const { commitEveryMs, instances = 1, wrap = (port) => port } = options;
+  const { commitEveryMs, topologies = SIMULATED_TOPOLOGIES } = options;
   const failures: unknown[] = [];
-  const workers = SIMULATED_TOPOLOGIES.flatMap((topology) => {
-    const count = taskCountOf(topology, deployment.partitions);
-    return Array.from({ length: instances }, (_, instance) => {
-      const mine = Array.from({ length: count }, (_, task) => task).filter(
-        (task) => task % instances === instance,
-      );
-      const port = wrap(broker.openPort({ clientId: `quiet-${instance}` }), topology.name);
-      const codec = simulatedCodec({ isAway: () => false });
-      const worker = new Worker({
-        topology,
-        applicationId: applicationIdOf(topology),
-        port,
-        clock,
-        codec,
-        configs: configStore(port, codec),
-        ...deployment,
-        openGroup: fixedGroup(mine),
-        limits: { commitEveryMs, tickEveryMs: NEVER_MS, sealWaitMs: NEVER_MS },
-        onEvent: (event) => event.kind === 'retrying' && failures.push(event.error),
-      });
-      worker.done.catch((error: unknown) => failures.push(error));
-      return { worker, topology: topology.name };
-    });
-  });
+  const workers = topologies.flatMap((topology) =>
+    startWorkers(broker, deployment, topology, options, failures),
+  );
   const patienceMs = 2 * commitEveryMs + 250;
   for (let before = -1, now = sizeOfLogs(broker, deployment); now !== before; ) {
     before = now;
@@ -102,13 +77,42 @@ export async function runToEnd(
     now = sizeOfLogs(broker, deployment);
   }
   const counts = new Map<string, Counts[]>();
-  for (const { worker, topology } of workers) {
-    const known = counts.get(topology) ?? [];
-    known.push(...worker.metrics().tasks.map((task) => task.counts));
-    counts.set(topology, known);
+  for (const worker of workers) {
+    const { topology, tasks } = worker.metrics();
+    counts.set(topology, [...(counts.get(topology) ?? []), ...tasks.map((task) => task.counts)]);
   }
-  await Promise.all(workers.map(({ worker }) => worker.stop()));
+  await Promise.all(workers.map((worker) => worker.stop()));
   return counts;
 }
 
+function startWorkers(
+  broker: MemoryBroker,
+  deployment: Deployment,
+  topology: Topology,
+  { commitEveryMs, instances = 1, wrap = (port) => port }: QuietOptions,
+  failures: unknown[],
+): readonly Worker[] {
+  const tasks = Array.from({ length: taskCountOf(topology, deployment.partitions) }, (_, task) => task);
+  return Array.from({ length: instances }, (_, instance) => {
+    const port = wrap(broker.openPort({ clientId: `quiet-${instance}` }), topology.name);
+    const codec = simulatedCodec({ isAway: () => false });
+    const worker = new Worker({
+      topology,
+      applicationId: applicationIdOf(topology),
+      port,
+      clock: broker.clock,
+      codec,
+      configs: configStore(port, codec),
+      ...deployment,
+      openGroup: fixedGroup(tasks.filter((task) => task % instances === instance)),
+      limits: { commitEveryMs, tickEveryMs: NEVER_MS, sealWaitMs: NEVER_MS },
+      onEvent: (event) => event.kind === 'retrying' && failures.push(event.error),
+    });
+    worker.done.catch((error: unknown) => failures.push(error));
+    return worker;
+  });
+}
+
+/** So late that it never comes. */
+const NEVER_MS = 1e12;
 const WAKES_MAX = 3_000_000;

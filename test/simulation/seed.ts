@@ -2,7 +2,7 @@
 import { differences } from './compare.ts';
 import { brokenBalance, brokenExpectations, brokenInvariants } from './invariants.ts';
 import { planOf } from './plan.ts';
-import { referenceOf } from './quiet-run.ts';
+import { replay } from './quiet-run.ts';
 import { type Simulated, type SimulationOptions, simulate } from './simulate.ts';
 
 export type SeedResult = {
@@ -38,7 +38,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
   }
   const { partitions, startMs } = plan;
   const commitEveryMs = seed % 2 === 0 ? 20 : 2_000;
-  const reference = await referenceOf(first.contents, first.configs, partitions, startMs, { commitEveryMs });
+  const reference = await replay({ contents: first.contents, partitions, startMs }, { commitEveryMs });
   findings.push(
     ...differences(first.contents, reference.contents, ['with faults', 'without']),
     ...brokenInvariants(first.contents),

@@ -27,8 +27,6 @@ export const RECOVERY_MS_MAX = GROUP_TIMES.sessionTimeoutMs + 5_000;
 
 export type Simulated = {
   readonly contents: Contents;
-  /** Entries of `everyview-config`. */
-  readonly configs: Contents;
   readonly logHash: string;
   readonly violations: readonly string[];
   readonly fired: CellCounts;
@@ -39,7 +37,14 @@ export type Simulated = {
   readonly processesEnded: number;
 };
 
-export type SimulationOptions = { readonly onTrace?: (line: string) => void };
+export type SimulationOptions = {
+  readonly onTrace?: (line: string) => void;
+  /**
+   * How long readers wait for a writer that is gone. Default: longer than any recovery, so that none has to go on without
+   * one that only needs to be started again.
+   */
+  readonly sealWaitMs?: number;
+};
 
 export async function simulate(plan: Plan, options: SimulationOptions = {}): Promise<Simulated> {
   const simulation = new Simulation(plan, options);
@@ -56,6 +61,7 @@ class Simulation {
   readonly #faults: ArmedFaults;
   readonly #processes = new Map<number, SimulatedProcess>();
   readonly #violations: string[] = [];
+  readonly #sealWaitMs: number;
   #deployment: Deployment | null = null;
   #registryAwayUntilMs = 0;
   #markerDelayMs = 0;
@@ -67,6 +73,7 @@ class Simulation {
 
   constructor(plan: Plan, options: SimulationOptions) {
     this.#plan = plan;
+    this.#sealWaitMs = options.sealWaitMs ?? SEAL_WAIT_MS;
     this.#random = new SeededRandom(`run of ${plan.seed}`);
     this.clock = new VirtualClock({
       startMs: plan.startMs,
@@ -208,7 +215,7 @@ class Simulation {
       ...this.#deployment!,
       limits: {
         ...this.#plan.limits,
-        sealWaitMs: SEAL_WAIT_MS,
+        sealWaitMs: this.#sealWaitMs,
         transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
         groupOffsetsEveryMs: 300,
       },
@@ -304,7 +311,6 @@ class Simulation {
     const broker = this.#broker;
     return {
       contents: contentsOf(broker, deployment),
-      configs: new Map([['everyview-config', [broker.dump('everyview-config', 0)]]]),
       logHash: hashOfLogs(broker, deployment),
       violations: this.#violations,
       fired: this.#faults.fired,
@@ -316,7 +322,6 @@ class Simulation {
   }
 }
 
-/** Above any recovery, so that no reader goes on without a writer that only has to be started again. */
 const SEAL_WAIT_MS = 60_000;
 const TRANSACTION_TIMEOUT_MS = 4_000;
 const WAKES_MAX = 3_000_000;

@@ -1,10 +1,19 @@
 /** Runs seeds in a thread of their own, so that one that hangs can be ended. */
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { JobAnswer, JobRequest } from './job.ts';
 import type { Mutation } from './mutations.ts';
 
 /** A seed takes well under a second; one that takes so long hangs. */
 const SEED_MS_MAX = 120_000;
+
+/** The thread ended before its first seed: no finding about the runtime. */
+export class NotLoaded extends Error {
+  constructor(cause: unknown) {
+    super(`it could not be loaded: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.name = 'NotLoaded';
+  }
+}
 
 export class SeedThread {
   readonly #mutation: Mutation | null;
@@ -19,7 +28,7 @@ export class SeedThread {
   /** Rejects when the seed ends by an exception or not at all; the next one gets a new thread then. */
   async run(request: JobRequest): Promise<JobAnswer> {
     try {
-      return await this.#ask(this.#thread(), request);
+      return await this.#ask(await this.#loaded(), request);
     } catch (error) {
       await this.close();
       throw error;
@@ -31,10 +40,17 @@ export class SeedThread {
     this.#worker = null;
   }
 
-  #thread(): Worker {
+  async #loaded(): Promise<Worker> {
+    if (this.#worker !== null) return this.#worker;
     const file = this.#mutation === null ? './job.ts' : './mutated-job.ts';
-    this.#worker ??= new Worker(new URL(file, import.meta.url), { workerData: this.#mutation });
-    return this.#worker;
+    const worker = new Worker(new URL(file, import.meta.url), { workerData: this.#mutation });
+    this.#worker = worker;
+    try {
+      await once(worker, 'message');
+    } catch (error) {
+      throw new NotLoaded(error);
+    }
+    return worker;
   }
 
   #ask(thread: Worker, request: JobRequest): Promise<JobAnswer> {

@@ -25,7 +25,7 @@ export async function deploy(broker: MemoryBroker, partitions: number): Promise<
 /** Committed records by topic and partition. */
 export type Contents = ReadonlyMap<string, readonly (readonly CommittedRecord[])[]>;
 
-export const KEPT_TOPICS = [...SOURCE_TOPICS, ...DERIVED_TOPICS, ...SIDELINE_TOPICS];
+const KEPT_TOPICS = ['everyview-config', ...SOURCE_TOPICS, ...DERIVED_TOPICS, ...SIDELINE_TOPICS];
 
 /** What the broker knows to be committed, as it is now. */
 export function contentsOf(broker: MemoryBroker, deployment: Deployment): Contents {
