@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -83,6 +85,9 @@ test('wrong command lines: one line with what to write instead, exit 2', async (
   await checkRefused('describe nothing', 2, /no topology 'nothing'.*stream-detection and qos-alerting/);
   await checkRefused('run nothing', 2, /no topology 'nothing'/);
   await checkRefused('topics --partitions 3', 2, /Add --deploy/);
+  await checkRefused('run --metrics-port 70000', 2, /write a whole number from 1 to 65535/);
+  await checkRefused('run --metrics-host 0.0.0.0', 2, /Add --metrics-port/);
+  await checkRefused('run --metrics-port 9464 --metrics-host http://all', 2, /no address/);
   await checkRefused('reset', 2, /missing required argument 'topology'/);
   await checkRefused('reset nothing', 2, /no topology 'nothing'/);
   await checkRefused('reset qos-alerting --to-latest --to-offset 3', 2, /only one place to begin/);
@@ -104,6 +109,18 @@ test('a broker or a registry that does not answer, and addresses that are none',
   await checkRefused('tail qos-alerts', 1, /no .* answers at .*127\.0\.0\.1:1/, broker);
   await checkRefused('tail qos-alerts', 1, /SCHEMA_REGISTRY_URL/, { KAFKA_BROKERS: '127.0.0.1:1' });
   await checkRefused('run', 1, /KAFKA_BROKERS: "kafka" is not an address/, { KAFKA_BROKERS: 'kafka' });
+});
+
+test('a metrics port that is taken', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const { port } = server.address() as AddressInfo;
+    for (const command of ['run', 'start'])
+      await checkRefused(`${command} --metrics-port ${port}`, 1, /somebody else listens.*--metrics-port/);
+  } finally {
+    server.close();
+  }
 });
 
 test('a data folder that cannot be written', async () => {

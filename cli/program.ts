@@ -1,5 +1,4 @@
 /** The everyview command: its sub-commands, and what each ends with. */
-import { readFileSync } from 'node:fs';
 import { Command, Help, type Option } from 'commander';
 import { addDescribe, runDescribe } from './commands/describe.ts';
 import { addDoctor, runDoctor } from './commands/doctor.ts';
@@ -12,6 +11,7 @@ import { addTopics, runTopics } from './commands/topics.ts';
 import type { Action, CliContext } from './context.ts';
 import { failureOf, masked } from './failure.ts';
 import { line } from './terminal.ts';
+import { versionOf } from './version.ts';
 
 /** Runs one command line (without the names of Node and of the script). Resolves to the exit code; never rejects. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
@@ -89,9 +89,4 @@ function tellFailure(error: unknown, { err }: CliContext): number {
     );
   }
   return failure.exitCode;
-}
-
-function versionOf(): string {
-  const file = new URL('../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -10,6 +10,7 @@ import { readingCodec } from './cluster.ts';
 import { ExpectedError } from './failure.ts';
 import { startIngestService } from './ingest-service.ts';
 import { aborted } from './interruption.ts';
+import type { ProcessMetrics } from './metrics.ts';
 import { type RunWatcher, watchRun } from './run-watcher.ts';
 import type { Prepared } from './start-setup.ts';
 import { TOPOLOGIES } from './topologies.ts';
@@ -21,6 +22,7 @@ export type PipelineOptions = {
   readonly forMs: number | null;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: ProcessMetrics;
   /** Asks for an end in order. */
   readonly signal: AbortSignal;
   /** Unix time in ms at which this process began. */
@@ -51,7 +53,7 @@ const BROKEN_END_MS_MAX = 8_000;
 
 /** Throws when it cannot even begin; what fails later is in the result, after everything was ended. */
 export async function runPipeline(options: PipelineOptions): Promise<RunResult> {
-  const { prepared, clock, logger, processStartedAtMs } = options;
+  const { prepared, clock, logger, metrics, processStartedAtMs } = options;
   await using closing = new AsyncDisposableStack();
   let isOver = false;
   const watcher = await watchRun({
@@ -64,11 +66,14 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   });
   closing.defer(() => watcher.stop());
   const access = { brokers: prepared.cluster.brokers, registry: prepared.registry, logger };
-  const workers = await startWorkers({ ...access, topologies: TOPOLOGIES });
+  const { onCommit } = metrics;
+  const workers = await startWorkers({ ...access, topologies: TOPOLOGIES, onCommit });
+  metrics.watchWorkers(workers);
   closing.defer(() => (isOver ? undefined : soon(options, [workers.stop()])));
   const setupMs = clock.nowMs() - processStartedAtMs;
   const { ffmpegPath, streams } = prepared;
   const ingest = await startIngestService({ ...access, streams, ffmpegPath, probeId: hostname() });
+  metrics.watchIngest(ingest);
   closing.defer(() => (isOver ? undefined : soon(options, [ingest.stop()])));
   options.onWatching();
   void watcher.firstRecord.then((atMs) =>

@@ -26,6 +26,8 @@ export type WorkersOptions = {
   readonly registry: Registry;
   readonly topologies: readonly Topology[];
   readonly logger: Logger;
+  /** Told how long each commit took. */
+  readonly onCommit: (topology: string, durationMs: number) => void;
 };
 
 /** Connects and starts; joining the groups and restoring go on in the background. */
@@ -40,7 +42,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         clientId: `everyview-${topology.name}`,
       });
       ports.push(port);
-      workers.push(await startWorker(topology, port, codec, options.logger));
+      workers.push(await startWorker(topology, port, codec, options));
     }
     return handleOf(workers, ports);
   } catch (error) {
@@ -53,7 +55,7 @@ async function startWorker(
   topology: Topology,
   port: LogPort,
   codec: FetchingCodec,
-  logger: Logger,
+  { logger, onCommit }: WorkersOptions,
 ): Promise<Worker> {
   const partitions = await partitionCounts(port);
   const applicationId = applicationIdOf(topology);
@@ -75,6 +77,7 @@ async function startWorker(
       onLost: (reason) => log.info({ err: reason }, 'the group took all tasks away'),
     }),
     onEvent: (event) => logEvent(log, event),
+    onCommit: (durationMs) => onCommit(topology.name, durationMs),
   });
 }
 

@@ -1,84 +1,53 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { StreamDefect } from '../schemas/records.ts';
-import { chunk, tinyCounting, tinyGathering } from '../test/support/tiny-topologies.ts';
-import { configStore } from './config-store.ts';
+import { TINY_PARTITIONS, TINY_START_MS, tinyCluster, tinyCodec } from '../test/support/tiny-cluster.ts';
+import { tinyCounting } from '../test/support/tiny-topologies.ts';
 import { consumerGroup } from './consumer-group.ts';
 import { encodeControl } from './control-records.ts';
-import { applicationIdOf, deployTopics, partitionCounts, writerTasksOf } from './deploy.ts';
-import { fixedGroup, type OpenGroup } from './group-session.ts';
-import { MemoryBroker } from './memory-broker.ts';
+import { applicationIdOf } from './deploy.ts';
 import { send, take } from './memory-fixture.ts';
 import { partitionOf } from './partitioner.ts';
 import { activeMembers, planReset, type ResetTarget, reset } from './reset.ts';
 import type { TaskPosition } from './task-core.ts';
-import { localCodec } from './value-codec.ts';
-import { VirtualClock } from './virtual-clock.ts';
-import { Worker, type WorkerEvent } from './worker.ts';
 
-const PARTITIONS = 3;
-const T0 = 1_700_000_000_000;
 const APPLICATION = applicationIdOf(tinyCounting);
-const codec = localCodec();
+const ALPHA = partitionOf(Buffer.from('alpha'), TINY_PARTITIONS);
 
 async function cluster() {
-  const clock = new VirtualClock({ startMs: T0 });
-  const broker = new MemoryBroker({ clock });
-  const port = broker.openPort({ clientId: 'tool' });
-  const topologies = [tinyCounting, tinyGathering];
-  await clock.run(deployTopics(port, { topologies, applicationIdOf, partitions: PARTITIONS }));
-  const partitions = await clock.run(partitionCounts(port));
-  const writerTasks = writerTasksOf(topologies, partitions);
-  const optionsOf = (target: ResetTarget) => ({
-    port,
-    clock,
-    topology: tinyCounting,
-    applicationId: APPLICATION,
-    partitions,
-    writerTasks,
-    target,
-  });
-  const work = (openGroup: OpenGroup = fixedGroup(), onEvent: (event: WorkerEvent) => void = () => {}) =>
-    new Worker({
+  const tiny = await tinyCluster();
+  const { clock, port, broker, partitions, writerTasks } = tiny;
+  return {
+    ...tiny,
+    optionsOf: (target: ResetTarget) => ({
+      port,
+      clock,
       topology: tinyCounting,
       applicationId: APPLICATION,
-      port: broker.openPort({ clientId: 'worker' }),
-      clock,
-      codec,
-      configs: configStore(port, codec),
       partitions,
       writerTasks,
-      openGroup,
-      onEvent,
-    });
-  const send = (programmeId: string, seq: number) => {
-    const key = Buffer.from(programmeId);
-    const value = codec.encode('frame-features', chunk(programmeId, seq));
-    return broker.append('frame-features', partitionOf(key, PARTITIONS), key, value);
+      target,
+    }),
+    /** Revisions of alpha that were said, in order. */
+    said: () =>
+      tiny
+        .values('stream-defects', ALPHA)
+        .filter(({ programmeId, event }) => programmeId === 'alpha' && event === 'open')
+        .map(({ revision }) => revision),
+    keysLeft: () => {
+      const live = new Set<string>();
+      for (let p = 0; p < TINY_PARTITIONS; p++) {
+        for (const { key, value } of broker.dump(`${APPLICATION}-counts-changelog`, p)) {
+          if (value === null) live.delete(String(key));
+          else live.add(String(key));
+        }
+      }
+      return live.size;
+    },
+    position: (task: number) =>
+      JSON.parse(
+        Buffer.from(broker.dump(`${APPLICATION}-positions-changelog`, task).at(-1)!.value!).toString(),
+      ) as TaskPosition,
   };
-  /** Revisions of alpha that were said, in order. */
-  const said = () => {
-    const partition = partitionOf(Buffer.from('alpha'), PARTITIONS);
-    return broker.dump('stream-defects', partition).flatMap(({ value }) => {
-      if (value === null) return [];
-      const { programmeId, event, revision } = codec.decode('stream-defects', value) as StreamDefect;
-      return programmeId === 'alpha' && event === 'open' ? [revision] : [];
-    });
-  };
-  const keysLeft = () =>
-    Array.from({ length: PARTITIONS }, (_, p) => {
-      const live = new Map(
-        broker
-          .dump(`${APPLICATION}-counts-changelog`, p)
-          .map(({ key, value }) => [String(key), value !== null]),
-      );
-      return [...live.values()].filter((isLive) => isLive).length;
-    }).reduce((sum, count) => sum + count, 0);
-  const position = (task: number) =>
-    JSON.parse(
-      Buffer.from(broker.dump(`${APPLICATION}-positions-changelog`, task).at(-1)!.value!).toString(),
-    ) as TaskPosition;
-  return { clock, broker, port, optionsOf, work, send, said, keysLeft, position };
 }
 
 type World = Awaited<ReturnType<typeof cluster>>;
@@ -86,7 +55,7 @@ type World = Awaited<ReturnType<typeof cluster>>;
 /** Three chunks of alpha and one of beta, half a second apart, seen by a worker that has ended. */
 async function ranBefore(world: World): Promise<void> {
   const { clock, work, send } = world;
-  const worker = work();
+  const worker = work(tinyCounting);
   for (let seq = 0; seq < 3; seq++) {
     send('alpha', seq);
     await clock.advance(500);
@@ -97,7 +66,7 @@ async function ranBefore(world: World): Promise<void> {
 }
 
 async function runOn(world: World): Promise<void> {
-  const worker = world.work();
+  const worker = world.work(tinyCounting);
   await world.clock.advance(300);
   await world.clock.run(worker.stop());
 }
@@ -149,32 +118,30 @@ test('to the latest offset: only what comes from now on is counted, from nothing
 test('to a time, and to an offset, which is kept within the log', async () => {
   const world = await cluster();
   await ranBefore(world);
-  await world.clock.run(reset(world.optionsOf({ kind: 'time', atMs: T0 + 500 })));
+  await world.clock.run(reset(world.optionsOf({ kind: 'time', atMs: TINY_START_MS + 500 })));
   await runOn(world);
   assert.deepEqual(world.said(), [1, 2, 3, 1, 2]);
-  const partition = partitionOf(Buffer.from('alpha'), PARTITIONS);
   const toOf = async (offset: number) =>
-    (await world.clock.run(planReset(world.optionsOf({ kind: 'offset', offset }))))[partition]!.inputs[0]!.to;
+    (await world.clock.run(planReset(world.optionsOf({ kind: 'offset', offset }))))[ALPHA]!.inputs[0]!.to;
   assert.equal(await toOf(2), 2);
-  world.broker.truncate('frame-features', partition, 1);
+  world.broker.truncate('frame-features', ALPHA, 1);
   assert.equal(await toOf(0), 1);
-  const { stableEnd } = world.broker.log({ topic: 'frame-features', partition }).bounds;
+  const { stableEnd } = world.broker.log({ topic: 'frame-features', partition: ALPHA }).bounds;
   assert.equal(await toOf(1e9), stableEnd);
-  const past = await world.clock.run(planReset(world.optionsOf({ kind: 'time', atMs: T0 + 1e9 })));
-  assert.equal(past[partition]!.inputs[0]!.to, stableEnd);
+  const past = await world.clock.run(planReset(world.optionsOf({ kind: 'time', atMs: TINY_START_MS + 1e9 })));
+  assert.equal(past[ALPHA]!.inputs[0]!.to, stableEnd);
 });
 
 test('it is the way out of a position that retention overtook, and of one that cannot be read', async () => {
   const world = await cluster();
   await ranBefore(world);
-  const partition = partitionOf(Buffer.from('alpha'), PARTITIONS);
   for (let seq = 3; seq < 9; seq++) world.send('alpha', seq);
-  const { stableEnd } = world.broker.log({ topic: 'frame-features', partition }).bounds;
-  world.broker.truncate('frame-features', partition, stableEnd - 2);
-  const lost = world.work();
+  const { stableEnd } = world.broker.log({ topic: 'frame-features', partition: ALPHA }).bounds;
+  world.broker.truncate('frame-features', ALPHA, stableEnd - 2);
+  const lost = world.work(tinyCounting);
   await world.clock.advance(500);
   await assert.rejects(lost.done, /deleted before they were read.*everyview reset tiny-counting/);
-  world.broker.append(`${APPLICATION}-positions-changelog`, partition, 'position', '{"version":');
+  world.broker.append(`${APPLICATION}-positions-changelog`, ALPHA, 'position', '{"version":');
   await world.clock.run(reset(world.optionsOf({ kind: 'earliest' })));
   await runOn(world);
   assert.deepEqual(world.said(), [1, 2, 3, 1, 2]);
@@ -185,9 +152,10 @@ test('the configuration in force and the number of the next record stay', async 
   const hash = 'c'.repeat(64);
   const entry = { name: `set/${hash}`, kind: 'set', contentHash: hash, body: '{}', bodyVersion: 1 };
   const body = { ...entry, author: '', comment: '', createdAtMs: 0 };
-  world.broker.append('everyview-config', 0, entry.name, codec.encode('everyview-config', body));
+  world.broker.append('everyview-config', 0, entry.name, tinyCodec.encode('everyview-config', body));
   const headers = encodeControl({ kind: 'config-effective', configHash: hash });
-  for (let p = 0; p < PARTITIONS; p++) world.broker.append('frame-features', p, null, null, T0, headers);
+  for (let p = 0; p < TINY_PARTITIONS; p++)
+    world.broker.append('frame-features', p, null, null, TINY_START_MS, headers);
   await ranBefore(world);
   const before = world.position(0);
   assert.equal(before.configHash, hash);
@@ -206,7 +174,10 @@ test('members are named; one that runs on is fenced, and goes on from the new po
   const group = consumerGroup({ port, clock, groupId: APPLICATION, topics: ['frame-features'] });
   const options = world.optionsOf({ kind: 'earliest' });
   assert.deepEqual(await clock.run(activeMembers(options)), []);
-  const worker = world.work(group, (event) => events.push(event.kind));
+  const worker = world.work(tinyCounting, {
+    openGroup: group,
+    onEvent: (event) => events.push(event.kind),
+  });
   for (let seq = 0; seq < 3; seq++) {
     world.send('alpha', seq);
     await clock.advance(500);

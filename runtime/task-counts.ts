@@ -26,5 +26,21 @@ export function newCounts(): Counts {
 }
 
 export function countOne(counts: Map<string, number>, reason: string): void {
-  counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  addTo(counts, reason, 1);
+}
+
+/** Adds what one task counted to a total. */
+export function addCounts(total: Counts, counts: Counts): void {
+  total.recordsIn += counts.recordsIn;
+  total.processed += counts.processed;
+  total.recordsOut += counts.recordsOut;
+  total.controls += counts.controls;
+  total.late += counts.late;
+  total.leftOut += counts.leftOut;
+  for (const [reason, count] of counts.dropped) addTo(total.dropped, reason, count);
+  for (const [code, count] of counts.deadLettered) addTo(total.deadLettered, code, count);
+}
+
+function addTo(counts: Map<string, number>, reason: string, count: number): void {
+  counts.set(reason, (counts.get(reason) ?? 0) + count);
 }

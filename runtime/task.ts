@@ -79,15 +79,24 @@ export type TaskOptions = {
   /** Throws `fenced` unless the group still gives this task to this instance. */
   readonly assertOwned: () => Promise<void>;
   readonly onRestore: (progress: RestoreProgress) => void;
+  /** Told of every commit how long it took, from taking what was stepped to the coordinator's answer. */
+  readonly onCommit?: (durationMs: number) => void;
 };
 
 export type TaskMetrics = {
   readonly task: number;
+  /** Offsets up to the inputs' stable ends that were not taken yet; markers among them make it an upper bound. */
   readonly lagRecords: number;
+  /** Log time up to which everything was merged; 0 before the first record. */
   readonly timeMs: number;
   readonly commits: number;
   readonly commitMsLast: number;
   readonly queued: number;
+  readonly uncommittedBytes: number;
+  /** Records of aborted transactions that were left out of the inputs. */
+  readonly abortedRecords: number;
+  readonly stateKeys: number;
+  readonly timers: number;
 };
 
 export class Task {
@@ -251,7 +260,11 @@ export class Task {
 
   metrics(): TaskMetrics {
     let lagRecords = 0;
-    for (const input of this.#inputs) lagRecords += Math.max(0, input.stableEnd - input.source.fetchOffset);
+    let abortedRecords = 0;
+    for (const { stableEnd, source, reader } of this.#inputs) {
+      lagRecords += Math.max(0, stableEnd - source.fetchOffset);
+      abortedRecords += reader.abortedRecords;
+    }
     return {
       task: this.number,
       lagRecords: lagRecords + this.core.queued(),
@@ -259,6 +272,10 @@ export class Task {
       commits: this.#commits,
       commitMsLast: this.#commitMsLast,
       queued: this.core.queued(),
+      uncommittedBytes: this.#outputs.sizeBytes,
+      abortedRecords,
+      stateKeys: this.core.graph.keyCount,
+      timers: this.core.graph.timerCount,
     };
   }
 
@@ -286,6 +303,7 @@ export class Task {
     this.#outputs.recycle(batches);
     this.#commits += 1;
     this.#commitMsLast = clock.nowMs() - startedAtMs;
+    this.#options.onCommit?.(this.#commitMsLast);
   }
 
   #writeChangelog(): void {

@@ -14,6 +14,7 @@ import {
   type TaskLimits,
   type TaskMetrics,
 } from './task.ts';
+import { addCounts, type Counts, newCounts } from './task-counts.ts';
 import type { Topology } from './topology.ts';
 
 export type WorkerEvent =
@@ -35,13 +36,21 @@ export type WorkerOptions = {
   readonly openGroup: OpenGroup;
   readonly limits?: Partial<TaskLimits>;
   readonly onEvent: (event: WorkerEvent) => void;
+  readonly onCommit?: (durationMs: number) => void;
 };
 
+/** What is counted is counted from the worker's start, tasks that it gave back included. */
 export type WorkerMetrics = {
   readonly topology: string;
-  readonly tasks: readonly (TaskMetrics & { readonly counts: Task['core']['counts'] })[];
-  /** Transactions that were given up since the start. */
+  readonly tasks: readonly (TaskMetrics & { readonly counts: Counts })[];
+  readonly restoring: readonly (RestoreProgress & { readonly task: number })[];
+  readonly counts: Counts;
+  readonly commits: number;
+  readonly abortedRecords: number;
+  /** Transactions that were given up. */
   readonly abandoned: number;
+  /** Failures that were met with another try. */
+  readonly retries: number;
 };
 
 /** Number of tasks of a topology: a gather has one, every other one has as many as its inputs have partitions. */
@@ -67,8 +76,12 @@ export class Worker {
   readonly #taskOf = new Map<string, Task>();
   readonly #done: Promise<void>;
   readonly #stopRequested = Promise.withResolvers<null>();
+  readonly #restoring = new Map<number, RestoreProgress>();
+  /** Of the tasks that were given back. */
+  readonly #closed = { counts: newCounts(), commits: 0, abortedRecords: 0 };
   #stopping = false;
   #abandoned = 0;
+  #retries = 0;
   #retriesInRow = 0;
 
   constructor(options: WorkerOptions) {
@@ -92,10 +105,24 @@ export class Worker {
   }
 
   metrics(): WorkerMetrics {
+    const counts = newCounts();
+    addCounts(counts, this.#closed.counts);
+    let { commits, abortedRecords } = this.#closed;
+    const tasks = [...this.#tasks.values()].map((task) => ({ ...task.metrics(), counts: task.core.counts }));
+    for (const task of tasks) {
+      addCounts(counts, task.counts);
+      commits += task.commits;
+      abortedRecords += task.abortedRecords;
+    }
     return {
       topology: this.#options.topology.name,
-      tasks: [...this.#tasks.values()].map((task) => ({ ...task.metrics(), counts: task.core.counts })),
+      tasks,
+      restoring: Array.from(this.#restoring, ([task, progress]) => ({ task, ...progress })),
+      counts,
+      commits,
+      abortedRecords,
       abandoned: this.#abandoned,
+      retries: this.#retries,
     };
   }
 
@@ -167,13 +194,18 @@ export class Worker {
         task: number,
         limits: this.#limits,
         assertOwned: () => session.assertGeneration(generation),
-        onRestore: (progress) => onEvent({ kind: 'restoring', task: number, ...progress }),
+        onRestore: (progress) => {
+          this.#restoring.set(number, progress);
+          onEvent({ kind: 'restoring', task: number, ...progress });
+        },
       });
       this.#tasks.set(number, task);
       for (const { topic, partition } of task.core.sources) this.#taskOf.set(`${topic}/${partition}`, task);
       onEvent({ kind: 'task-opened', task: number });
     } catch (error) {
       await this.#recover(session, `opening task ${number}`, error);
+    } finally {
+      this.#restoring.delete(number);
     }
   }
 
@@ -186,7 +218,7 @@ export class Worker {
       // What was not committed is done again by the next owner; only a broken invariant is ours to tell.
       if (!(error instanceof LogError)) throw error;
       this.#abandoned += 1;
-      this.#options.onEvent({ kind: 'retrying', what: `last commit of task ${number}`, error });
+      this.#retrying(`last commit of task ${number}`, error);
     }
     this.#forget(task, why);
   }
@@ -199,6 +231,10 @@ export class Worker {
   }
 
   #forget(task: Task, why: string): void {
+    const { commits, abortedRecords } = task.metrics();
+    addCounts(this.#closed.counts, task.core.counts);
+    this.#closed.commits += commits;
+    this.#closed.abortedRecords += abortedRecords;
     this.#tasks.delete(task.number);
     for (const { topic, partition } of task.core.sources) this.#taskOf.delete(`${topic}/${partition}`);
     this.#options.onEvent({ kind: 'task-closed', task: task.number, why });
@@ -207,11 +243,16 @@ export class Worker {
   /** What to do after an error: rejoin, try again with a bound, or end. */
   async #recover(session: GroupSession, what: string, error: unknown): Promise<void> {
     if (error instanceof LogError && error.kind === 'fenced') {
-      this.#options.onEvent({ kind: 'retrying', what, error });
+      this.#retrying(what, error);
       await this.#unlessStopped(session.rejoin());
       return;
     }
     await this.#backOff(what, error);
+  }
+
+  #retrying(what: string, error: unknown): void {
+    this.#retries += 1;
+    this.#options.onEvent({ kind: 'retrying', what, error });
   }
 
   /** Waiting for the group must not hold up the end. */
@@ -231,7 +272,7 @@ export class Worker {
         },
       );
     }
-    this.#options.onEvent({ kind: 'retrying', what, error });
+    this.#retrying(what, error);
     await this.#options.clock.sleep(
       Math.min(BACKOFF_MS * 2 ** Math.min(this.#retriesInRow, 6), BACKOFF_MS_MAX),
     );

@@ -8,6 +8,7 @@ import { alertLine } from '../alert-line.ts';
 import type { Action, CliContext } from '../context.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED, ExpectedError, UsageError } from '../failure.ts';
 import { openLog } from '../logging.ts';
+import { addMetricsOptions, type MetricsFlags, ProcessMetrics, USUAL_METRICS_PORT } from '../metrics.ts';
 import { progressView } from '../progress-view.ts';
 import { type EndReason, type RunResult, runPipeline } from '../run-pipeline.ts';
 import { prepare } from '../start-setup.ts';
@@ -15,9 +16,10 @@ import { firstRecordLine, summaryLines } from '../summary-text.ts';
 import { jsonLine, line } from '../terminal.ts';
 import { faultsWithin } from '../truth-list.ts';
 import { parseDurationMs, wholeNumber } from '../values.ts';
+import { versionOf } from '../version.ts';
 import { failIfAnyFailed } from './ingest.ts';
 
-export type StartOptions = {
+export type StartOptions = MetricsFlags & {
   /** Null: until Ctrl-C. */
   readonly for?: number;
   readonly streams?: string;
@@ -33,7 +35,7 @@ const DEMO_DURATION_MS_LEAST = 20_000;
 const SEED = 1;
 
 export function addStart(program: Command, run: (options: StartOptions) => Promise<void>): void {
-  program
+  const command = program
     .command('start')
     .summary('run everything on this machine, and watch live video being watched')
     .description(
@@ -60,7 +62,8 @@ export function addStart(program: Command, run: (options: StartOptions) => Promi
     .option(
       '--data-dir <folder>',
       'where all data is kept (EVERYVIEW_DATA_DIR, or .everyview in the repository)',
-    )
+    );
+  addMetricsOptions(command, `${USUAL_METRICS_PORT} otherwise, or one that is free`)
     .addHelpText(
       'after',
       `
@@ -91,6 +94,9 @@ export const runStart: Action<StartOptions> = async (context, options) => {
   closing.defer(() => view.end());
   const log = openLog(dataDir, view.print);
   closing.defer(() => log.close());
+  const metrics = new ProcessMetrics(versionOf(), systemClock);
+  const server = await metrics.serve(options);
+  closing.defer(() => server.close());
   const prepared = await prepare({
     env,
     dataDir,
@@ -113,6 +119,7 @@ export const runStart: Action<StartOptions> = async (context, options) => {
     forMs: options.for ?? null,
     clock: systemClock,
     logger: log.logger,
+    metrics,
     signal: interruption.signal,
     processStartedAtMs: Math.round(performance.timeOrigin),
     onWatching: () => {
@@ -120,6 +127,7 @@ export const runStart: Action<StartOptions> = async (context, options) => {
         err,
         `Kafka at ${prepared.cluster.brokers.join(',')}, schemas at ${prepared.registry.url}, log in ${log.file}`,
       );
+      line(err, `metrics at ${server.url}/metrics`);
       line(
         err,
         `watching ${names}; alerts appear here${options.for === undefined ? ', Ctrl-C ends it' : ''}`,
