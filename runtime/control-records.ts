@@ -55,6 +55,11 @@ export function decodeControl(headers: readonly LogHeader[]): ControlRecord | 'u
   return 'unknown';
 }
 
+export function isTick(headers: readonly LogHeader[]): boolean {
+  const control = decodeControl(headers);
+  return control !== null && control !== 'unknown' && control.kind === 'tick';
+}
+
 export function textHeader(name: string, value: string): LogHeader {
   return [name, Buffer.from(value)];
 }

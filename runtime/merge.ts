@@ -23,7 +23,10 @@ export type MergeSource = {
 };
 
 export type Channel = {
-  readonly queue: { record: PendingRecord; timeMs: number }[];
+  /** What waits, from `head` on. */
+  readonly queue: PendingRecord[];
+  /** Time of each record in the queue. */
+  readonly times: number[];
   head: number;
   /** Nothing that this channel still brings has an earlier time than this. */
   boundMs: number;
@@ -42,7 +45,7 @@ export type MergeState =
   | { readonly kind: 'empty' };
 
 export function newChannel(nextOffset: number, boundMs: number): Channel {
-  return { queue: [], head: 0, boundMs, queuedUpToMs: boundMs, nextOffset };
+  return { queue: [], times: [], head: 0, boundMs, queuedUpToMs: boundMs, nextOffset };
 }
 
 /** Queues a record; false when the channel already took it before a restart. */
@@ -50,7 +53,8 @@ export function enqueue(channel: Channel, record: PendingRecord): boolean {
   if (record.offset < channel.nextOffset) return false;
   const timeMs = Math.max(record.timestampMs, channel.queuedUpToMs);
   channel.queuedUpToMs = timeMs;
-  channel.queue.push({ record, timeMs });
+  channel.queue.push(record);
+  channel.times.push(timeMs);
   return true;
 }
 
@@ -59,13 +63,11 @@ export function nextOf(sources: readonly MergeSource[]): MergeState {
   let best: Merged | null = null;
   for (const source of sources) {
     for (const channel of source.channels) {
-      const entry = channel.queue[channel.head];
-      if (entry !== undefined && (best === null || entry.timeMs < best.timeMs)) {
-        best = { source, channel, timeMs: entry.timeMs };
-      }
+      const timeMs = channel.times[channel.head];
+      if (timeMs !== undefined && (best === null || timeMs < best.timeMs)) best = { source, channel, timeMs };
     }
   }
-  if (best === null) return { kind: 'empty' };
+  if (best === null) return EMPTY;
   const blocker = blockerOf(sources, best);
   return blocker === null
     ? { kind: 'ready', next: best }
@@ -75,18 +77,26 @@ export function nextOf(sources: readonly MergeSource[]): MergeState {
 /** Takes the record that {@link nextOf} named. */
 export function take(merged: Merged): PendingRecord {
   const { channel, timeMs } = merged;
-  const { record } = channel.queue[channel.head]!;
+  const record = channel.queue[channel.head]!;
   channel.head += 1;
   if (timeMs > channel.boundMs) channel.boundMs = timeMs;
   channel.nextOffset = record.offset + 1;
   if (channel.head === channel.queue.length) {
     channel.queue.length = 0;
+    channel.times.length = 0;
     channel.head = 0;
   } else if (channel.head >= COMPACT_AT) {
     channel.queue.splice(0, channel.head);
+    channel.times.splice(0, channel.head);
     channel.head = 0;
   }
   return record;
+}
+
+/** Whether one of the source's writers has nothing waiting here. */
+export function isStarved(source: MergeSource): boolean {
+  for (const channel of source.channels) if (channel.head === channel.queue.length) return true;
+  return false;
 }
 
 export function queuedOf(source: MergeSource): number {
@@ -96,6 +106,7 @@ export function queuedOf(source: MergeSource): number {
 }
 
 const COMPACT_AT = 1024;
+const EMPTY: MergeState = { kind: 'empty' };
 
 /** The first empty channel that may still bring a record which sorts before `best`; null when there is none. */
 function blockerOf(sources: readonly MergeSource[], best: Merged): MergeSource | null {

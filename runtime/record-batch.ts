@@ -219,6 +219,25 @@ export function batchAt(bytes: Uint8Array, start: number): BatchHeader | null {
   };
 }
 
+/**
+ * Offset behind the last whole batch in `bytes`, by the headers alone; null when there is none. It ends before a damaged
+ * header, without a word: whoever walks the batches is told.
+ */
+export function wholeBatchesEnd(bytes: Uint8Array): number | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let end: number | null = null;
+  let at = 0;
+  while (at + layout.BATCH_HEADER_BYTES <= bytes.length) {
+    const baseOffset = layout.readInt64(view, at + layout.BASE_OFFSET);
+    const next = at + layout.UNCOUNTED_BYTES + view.getInt32(at + layout.BATCH_LENGTH);
+    if (view.getInt8(at + layout.MAGIC) !== 2 || next < at + layout.BATCH_HEADER_BYTES) break;
+    if (next > bytes.length) break;
+    end = baseOffset + view.getInt32(at + layout.LAST_OFFSET_DELTA) + 1;
+    at = next;
+  }
+  return end;
+}
+
 /** Where the records of a batch lie, decompressed where needed: `bytes[start, end)`. Throws `corrupt-batch`. */
 export function recordsOf(
   bytes: Uint8Array,

@@ -10,6 +10,11 @@ export const systemClock: Clock = {
   async sleep(durationMs: number, signal?: AbortSignal): Promise<void> {
     if (Number.isNaN(durationMs))
       throw new RangeError('sleep(NaN): the duration must be a number of milliseconds');
+    if (durationMs <= 0 && signal === undefined) {
+      // as soon as everything that waits has had its turn: a timer would take a millisecond
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      return;
+    }
     let leftMs = durationMs;
     do {
       const stepMs = Math.min(Math.max(leftMs, 0), TIMER_MS_MAX);

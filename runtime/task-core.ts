@@ -131,7 +131,7 @@ export class TaskCore {
     if (state.kind === 'empty') return state;
     if (state.kind === 'blocked') return state;
     const { source, channel, timeMs } = state.next;
-    const record = channel.queue[channel.head]!.record;
+    const record = channel.queue[channel.head]!;
     const control = record.value === null ? decodeControl(record.headers) : null;
     if (control !== null) {
       if (control !== 'unknown' && control.kind === 'config-effective') {

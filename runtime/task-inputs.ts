@@ -1,12 +1,11 @@
 /** Opening a task: its stores and position from the changelogs, and where each of its inputs stands. */
-import { CommittedReader } from './committed-reader.ts';
 import { POSITIONS_STORE, storesOf } from './define-topology.ts';
-import { type Clock, type FetchRequest, LogError, type LogPort } from './port.ts';
+import { type Clock, LogError, type LogPort } from './port.ts';
 import { restoreStore } from './restore.ts';
 import { StateError } from './state.ts';
 import type { ConfigStore, RestoreProgress } from './task.ts';
 import type { TaskCore, TaskPosition } from './task-core.ts';
-import type { Source } from './task-sources.ts';
+import { TaskInput } from './task-input.ts';
 import type { Topology } from './topology.ts';
 
 export type OpeningOptions = {
@@ -19,28 +18,8 @@ export type OpeningOptions = {
   readonly onRestore: (progress: RestoreProgress) => void;
 };
 
-export type Input = {
-  readonly source: Source;
-  readonly reader: CommittedReader;
-  /** Reading has reached the log's end. */
-  atEnd: boolean;
-  stableEnd: number;
-  /** When, by the clock of this process, anything was last read or ticked. */
-  advancedAtMs: number;
-  /** When somebody else's record was last read. */
-  spokenAtMs: number;
-};
-
 export function changelogTopic(applicationId: string, store: string): string {
   return `${applicationId}-${store}-changelog`;
-}
-
-export function requestOf({ source }: Input): FetchRequest {
-  return { topic: source.topic, partition: source.partition, offset: source.fetchOffset };
-}
-
-export function isEmpty(source: Source): boolean {
-  return source.channels.some((channel) => channel.head === channel.queue.length);
 }
 
 /** Restores every store and the position; whether a committed position was found. */
@@ -93,7 +72,7 @@ export async function inputsOf(
   core: TaskCore,
   options: OpeningOptions,
   isRestored: boolean,
-): Promise<readonly Input[]> {
+): Promise<readonly TaskInput[]> {
   const { port, clock, applicationId } = options;
   const bounds = await port.bounds(core.sources.map(({ topic, partition }) => ({ topic, partition })));
   const nowMs = clock.nowMs();
@@ -108,13 +87,6 @@ export async function inputsOf(
           `Run 'everyview reset ${options.topology.name} --to-earliest' to go on with what is left`,
       );
     }
-    return {
-      source,
-      reader: new CommittedReader(),
-      atEnd: source.fetchOffset >= bound.highWatermark,
-      stableEnd: bound.stableEnd,
-      advancedAtMs: nowMs,
-      spokenAtMs: nowMs,
-    };
+    return new TaskInput(source, bound, nowMs);
   });
 }

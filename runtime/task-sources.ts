@@ -4,6 +4,7 @@ import type { Topology } from './topology.ts';
 
 /** A partition that the task reads, and where reading it goes on. */
 export type Source = MergeSource & {
+  /** Where walking what was fetched goes on: everything before it is queued, or taken. */
   fetchOffset: number;
   /** Whether the partition has to agree with murmur2 of the key: so on every topic that others write. */
   readonly keyed: boolean;
@@ -50,7 +51,7 @@ export function firstUnprocessed(source: Source): number {
   let offset = source.fetchOffset;
   for (const channel of source.channels) {
     const waiting = channel.queue[channel.head];
-    if (waiting !== undefined && waiting.record.offset < offset) offset = waiting.record.offset;
+    if (waiting !== undefined && waiting.offset < offset) offset = waiting.offset;
   }
   return offset;
 }

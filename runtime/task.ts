@@ -5,13 +5,14 @@
  * The commit protocol, by number, is in ARCHITECTURE.md.
  */
 
-import { decodeControl, encodeControl } from './control-records.ts';
+import { encodeControl } from './control-records.ts';
 import { POSITIONS_STORE } from './define-topology.ts';
+import { isStarved } from './merge.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import type { Clock, FetchedPartition, FetchRequest, LogPort } from './port.ts';
-import type { LogHeader } from './record-batch.ts';
 import { POSITION_KEY, TaskCore, type ValueCodec } from './task-core.ts';
-import { changelogTopic, type Input, inputsOf, isEmpty, requestOf, restoreTask } from './task-inputs.ts';
+import type { TaskInput } from './task-input.ts';
+import { changelogTopic, inputsOf, restoreTask } from './task-inputs.ts';
 import type { Source } from './task-sources.ts';
 import type { Topology } from './topology.ts';
 import { TransactionalProducer } from './transactional-producer.ts';
@@ -105,7 +106,7 @@ export class Task {
   readonly #options: TaskOptions;
   readonly #producer: TransactionalProducer;
   readonly #outputs: OutputBuffer;
-  readonly #inputs: readonly Input[];
+  readonly #inputs: readonly TaskInput[];
   #dirty = false;
   #committing: Promise<void> | null = null;
   #failure: unknown = null;
@@ -148,7 +149,7 @@ export class Task {
     core: TaskCore,
     producer: TransactionalProducer,
     outputs: OutputBuffer,
-    inputs: readonly Input[],
+    inputs: readonly TaskInput[],
   ) {
     this.core = core;
     this.number = options.task;
@@ -168,65 +169,70 @@ export class Task {
 
   /** What to fetch next: every input that has room. */
   fetchRequests(): readonly FetchRequest[] {
-    if (this.core.queued() >= this.#options.limits.queuedRecordsMax) {
-      // A full queue must not starve the one input that the merge waits for.
-      return this.#inputs.filter((input) => isEmpty(input.source)).map(requestOf);
-    }
-    return this.#inputs.map(requestOf);
+    const hasRoom = this.#queued() < this.#options.limits.queuedRecordsMax;
+    // A full queue must not starve the one input that the merge waits for.
+    const wanted = ({ source, bytesAhead }: TaskInput): boolean =>
+      hasRoom ? bytesAhead < AHEAD_BYTES_MAX : bytesAhead === 0 && isStarved(source);
+    return this.#inputs.filter(wanted).map((input) => input.request);
   }
 
-  offer(fetched: FetchedPartition): void {
+  /** Takes what was fetched for one of the requests. */
+  offer(fetched: FetchedPartition, requestedOffset: number): void {
     const input = this.#inputs.find(
       ({ source }) => source.topic === fetched.topic && source.partition === fetched.partition,
     );
-    if (input === undefined) return;
-    const { source, reader } = input;
-    const before = source.fetchOffset;
-    reader.reset(fetched, source.fetchOffset);
-    let sawOthers = false;
-    while (reader.next()) {
-      const { cursor } = reader;
-      const value = cursor.value();
-      const headers = cursor.headers();
-      this.core.offer(source, {
-        offset: cursor.offset,
-        timestampMs: cursor.timestampMs,
-        key: cursor.key(),
-        value,
-        headers,
-      });
-      // a seal is a word of its writer; a tick only says that some reader went on without one
-      if (value !== null || !isTick(headers)) sawOthers = true;
-    }
-    source.fetchOffset = reader.position;
-    input.stableEnd = fetched.bounds.stableEnd;
-    input.atEnd = source.fetchOffset >= fetched.bounds.highWatermark;
-    if (source.fetchOffset !== before) input.advancedAtMs = this.#options.clock.nowMs();
-    if (sawOthers) input.spokenAtMs = this.#options.clock.nowMs();
+    input?.offer(fetched, requestedOffset, this.#options.clock.nowMs());
   }
 
-  /** Steps until there is nothing to do, the merge is blocked, or a limit is reached. */
-  async drain(stepsMax: number): Promise<void> {
-    const { limits, codec, configs } = this.#options;
-    for (let steps = 0; steps < stepsMax && this.#outputs.sizeBytes < limits.uncommittedBytesMax; steps++) {
+  /** As much waits to be committed as may. */
+  get isFull(): boolean {
+    return this.#outputs.sizeBytes >= this.#options.limits.uncommittedBytesMax;
+  }
+
+  /** The commit under way; null when there is none. Never rejects. */
+  get committed(): Promise<void> | null {
+    return this.#committing;
+  }
+
+  /** Steps until there is nothing to do, the merge is blocked, or a limit is reached; whether there is more to step. */
+  async drain(stepsMax: number): Promise<boolean> {
+    const { codec, configs } = this.#options;
+    for (let steps = 0; steps < stepsMax; steps++) {
+      if (this.isFull) return false;
       const result = this.core.step();
       switch (result.kind) {
         case 'processed':
           this.#dirty = true;
           break;
         case 'empty':
-          return;
+          if (!this.#refill()) return false;
+          break;
         case 'blocked':
+          if (this.#refill()) break;
           this.#speakFor(result.on as Source, result.untilMs);
-          return;
+          return false;
         case 'needs-schema':
-          if (!(await codec.fetchSchema(result.schemaId))) return;
+          if (!(await codec.fetchSchema(result.schemaId))) return false;
           break;
         case 'needs-config':
           await configs.fetch(result.hash);
           break;
       }
     }
+    return true;
+  }
+
+  /** Brings more of what was fetched into the merge; false when there is nothing that it lacks. */
+  #refill(): boolean {
+    const nowMs = this.#options.clock.nowMs();
+    let isRefilled = false;
+    for (const input of this.#inputs)
+      if (input.hasFetched && isStarved(input.source) && input.refill(this.core, nowMs)) isRefilled = true;
+    return isRefilled;
+  }
+
+  #queued(): number {
+    return this.#inputs.reduce((sum, input) => sum + input.ahead, this.core.queued());
   }
 
   /** Ticks silent inputs and starts a commit when one is due; never waits for it. */
@@ -261,9 +267,9 @@ export class Task {
   metrics(): TaskMetrics {
     let lagRecords = 0;
     let abortedRecords = 0;
-    for (const { stableEnd, source, reader } of this.#inputs) {
-      lagRecords += Math.max(0, stableEnd - source.fetchOffset);
-      abortedRecords += reader.abortedRecords;
+    for (const input of this.#inputs) {
+      lagRecords += Math.max(0, input.stableEnd - input.source.fetchOffset);
+      abortedRecords += input.abortedRecords;
     }
     return {
       task: this.number,
@@ -271,7 +277,7 @@ export class Task {
       timeMs: this.core.timeMs,
       commits: this.#commits,
       commitMsLast: this.#commitMsLast,
-      queued: this.core.queued(),
+      queued: this.#queued(),
       uncommittedBytes: this.#outputs.sizeBytes,
       abortedRecords,
       stateKeys: this.core.graph.keyCount,
@@ -331,7 +337,7 @@ export class Task {
     const nowMs = clock.nowMs();
     for (const input of this.#inputs) {
       const { source } = input;
-      if (!source.external || !input.atEnd || !isEmpty(source)) continue;
+      if (!source.external || !input.isAtEnd || !isStarved(source)) continue;
       if (nowMs - input.advancedAtMs < limits.tickEveryMs) continue;
       this.#tick(input, nowMs);
     }
@@ -343,12 +349,12 @@ export class Task {
     const input = this.#inputs.find((one) => one.source === source);
     const { clock, limits } = this.#options;
     const nowMs = clock.nowMs();
-    if (input === undefined || !input.atEnd || nowMs - input.spokenAtMs < limits.sealWaitMs) return;
+    if (input === undefined || !input.isAtEnd || nowMs - input.spokenAtMs < limits.sealWaitMs) return;
     if (nowMs - input.advancedAtMs < limits.tickEveryMs) return;
     this.#tick(input, untilMs + 1);
   }
 
-  #tick(input: Input, timestampMs: number): void {
+  #tick(input: TaskInput, timestampMs: number): void {
     const { topic, partition } = input.source;
     const headers = encodeControl({ kind: 'tick' });
     this.#outputs.append({ topic, partition, key: null, value: null, headers, timestampMs });
@@ -357,7 +363,5 @@ export class Task {
   }
 }
 
-function isTick(headers: readonly LogHeader[]): boolean {
-  const control = decodeControl(headers);
-  return control !== null && control !== 'unknown' && control.kind === 'tick';
-}
+/** What may wait of one input, as it was fetched, before more is asked for. */
+const AHEAD_BYTES_MAX = 2 * 1024 * 1024;

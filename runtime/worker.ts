@@ -2,6 +2,7 @@
  * One topology in one process: the tasks that its group gives to this instance, one fetch loop for all of them. Start
  * more workers with the same application id, in this process or in others, and they share the tasks.
  */
+import { FetchAhead } from './fetch-ahead.ts';
 import type { GroupSession, OpenGroup } from './group-session.ts';
 import { type Clock, LogError, type LogPort } from './port.ts';
 import { messageOf } from './sideline.ts';
@@ -72,6 +73,7 @@ export function taskCountOf(topology: Topology, partitions: ReadonlyMap<string, 
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #limits: TaskLimits;
+  readonly #fetch: FetchAhead;
   readonly #tasks = new Map<number, Task>();
   readonly #taskOf = new Map<string, Task>();
   readonly #done: Promise<void>;
@@ -80,12 +82,15 @@ export class Worker {
   /** Of the tasks that were given back. */
   readonly #closed = { counts: newCounts(), commits: 0, abortedRecords: 0 };
   #stopping = false;
+  /** There is more to step than the last turn did. */
+  #isBusy = false;
   #abandoned = 0;
   #retries = 0;
   #retriesInRow = 0;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#fetch = new FetchAhead(options.port);
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#done = this.#run();
     // Whoever wants to know awaits `done`; a failure must not end the process before somebody had the chance.
@@ -137,35 +142,52 @@ export class Worker {
       for (const number of [...this.#tasks.keys()]) await this.#closeTask(number, 'stopped');
     } finally {
       for (const task of this.#tasks.values()) await task.abandon();
+      await this.#fetch.settled;
       await session.close();
     }
   }
 
-  /** One round: fetch, hand out, step, commit. */
+  /** One round: ask for more, step what is there, commit, and take what came in the meantime. */
   async #turn(): Promise<void> {
-    const { port, clock } = this.#options;
+    const { clock } = this.#options;
     const tasks = [...this.#tasks.values()];
     const requests = tasks.flatMap((task) => task.fetchRequests());
-    if (requests.length === 0) {
-      await clock.sleep(FETCH_WAIT_MS);
-    } else {
-      try {
-        for (const fetched of await port.fetch(requests, FETCH_WAIT_MS, FETCH_BYTES_MAX)) {
-          this.#taskOf.get(`${fetched.topic}/${fetched.partition}`)?.offer(fetched);
-        }
-        this.#retriesInRow = 0;
-      } catch (error) {
-        await this.#backOff('fetch', error);
-      }
-    }
+    this.#fetch.start(requests, this.#isBusy ? 0 : FETCH_WAIT_MS, FETCH_BYTES_MAX);
+    let isBusy = false;
     for (const task of tasks) {
       try {
-        await task.drain(STEPS_PER_TURN);
+        if (await task.drain(STEPS_PER_TURN)) isBusy = true;
       } catch (error) {
         // what it lacked (a configuration) could not be read just now; the record still waits
         await this.#backOff(`reading what task ${task.number} needs`, error);
       }
       task.tend();
+      // commits and heartbeats go on between the tasks
+      if (isBusy) await clock.sleep(0);
+    }
+    this.#isBusy = isBusy;
+    if (!isBusy) await this.#news(tasks);
+    await this.#takeFetched();
+  }
+
+  /** Waits until there may be something to do again. */
+  async #news(tasks: readonly Task[]): Promise<void> {
+    const fetched = this.#fetch.settled ?? this.#options.clock.sleep(FETCH_WAIT_MS);
+    const committed = tasks.flatMap((task) =>
+      task.isFull && task.committed !== null ? [task.committed] : [],
+    );
+    await Promise.race([fetched, ...committed]);
+  }
+
+  async #takeFetched(): Promise<void> {
+    try {
+      for (const { partition, requestedOffset } of this.#fetch.take()) {
+        const task = this.#taskOf.get(`${partition.topic}/${partition.partition}`);
+        task?.offer(partition, requestedOffset);
+        this.#retriesInRow = 0;
+      }
+    } catch (error) {
+      await this.#backOff('fetch', error);
     }
   }
 
@@ -281,7 +303,7 @@ export class Worker {
 
 const FETCH_WAIT_MS = 50;
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
-const STEPS_PER_TURN = 20_000;
+const STEPS_PER_TURN = 2_000;
 const RETRIES_IN_ROW_MAX = 60;
 const BACKOFF_MS = 20;
 const BACKOFF_MS_MAX = 1_000;
