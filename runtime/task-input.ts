@@ -29,8 +29,9 @@ export class TaskInput {
     this.spokenAtMs = nowMs;
   }
 
-  get stableEnd(): number {
-    return this.#bounds.stableEnd;
+  /** The log's, as last fetched. */
+  get bounds(): LogBounds {
+    return this.#bounds;
   }
 
   get abortedRecords(): number {

@@ -268,7 +268,7 @@ export class Task {
     let lagRecords = 0;
     let abortedRecords = 0;
     for (const input of this.#inputs) {
-      lagRecords += Math.max(0, input.stableEnd - input.source.fetchOffset);
+      lagRecords += Math.max(0, input.bounds.stableEnd - input.source.fetchOffset);
       abortedRecords += input.abortedRecords;
     }
     return {
