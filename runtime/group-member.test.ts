@@ -138,6 +138,20 @@ test('a broker that is away costs nothing before the session is over, and everyt
   });
 });
 
+test('who hears nothing for a session comes back, also where the broker never missed it', async () => {
+  const world = new World();
+  await world.run(async () => {
+    const a = world.member();
+    await world.until(() => a.last !== null);
+    world.deaf.add(a.port);
+    await world.until(() => a.lost.length > 0);
+    world.deaf.delete(a.port);
+    await world.until(() => a.assignments.length === 2);
+    await a.member.assertGeneration(a.last!.generationId);
+    await world.close(a);
+  });
+});
+
 test('instances that disagree about the tasks fail, and say why', async () => {
   const world = new World();
   await world.run(async () => {
@@ -200,6 +214,8 @@ class World {
   readonly frozen = new Set<MemoryPort>();
   /** Whose calls fail, as with a broken network. */
   readonly away = new Set<MemoryPort>();
+  /** Whose calls arrive, and whose answers do not. */
+  readonly deaf = new Set<MemoryPort>();
   #members = 0;
 
   run(body: () => Promise<void>): Promise<void> {
@@ -257,7 +273,9 @@ class World {
         return async (...args: unknown[]) => {
           while (this.frozen.has(port)) await this.clock.sleep(10);
           if (this.away.has(port)) throw new LogError('unreachable', 'the broker is away');
-          return member.apply(target, args) as unknown;
+          const answer = (await member.apply(target, args)) as unknown;
+          if (this.deaf.has(port)) throw new LogError('timed-out', 'the answer was lost');
+          return answer;
         };
       },
     });

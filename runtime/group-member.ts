@@ -171,10 +171,13 @@ export class GroupMember {
     });
   }
 
-  /** Heartbeats until there is a reason to join again. */
+  /**
+   * Heartbeats until there is a reason to join again. One reason is that everything was given up for want of answers: a
+   * broker that was away itself may still count this instance in, and would never tell it anew what it has.
+   */
   async #stayIn(): Promise<void> {
     const { port, clock, heartbeatEveryMs } = this.#options;
-    while (!this.#isClosed && !this.#wantsRejoin) {
+    while (!this.#isClosed && !this.#wantsRejoin && this.#isAssigned) {
       await this.#sleep(heartbeatEveryMs);
       if (this.#isClosed || this.#wantsRejoin) return;
       try {
