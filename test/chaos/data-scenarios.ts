@@ -1,5 +1,5 @@
 /** Data that is bad, or gone before it was read. */
-import { SchemaType } from '@kafkajs/confluent-schema-registry';
+import { COMPATIBILITY, SchemaType } from '@kafkajs/confluent-schema-registry';
 import { writerTasksOf } from '../../runtime/deploy.ts';
 import { activeMembers, type ResetOptions, reset } from '../../runtime/reset.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
@@ -51,7 +51,7 @@ async function incompatibleSchema(run: ChaosRun): Promise<void> {
   await run.settle();
   const { registry } = run.schemas;
   const subject = 'frame-features-value';
-  const level = { subject };
+  const level = { subject, compatibility: COMPATIBILITY.FULL_TRANSITIVE };
   const incompatible = changedSchema((fields) =>
     fields.map((field) => (field.name === 'seq' ? { ...field, type: 'boolean' } : field)),
   );
@@ -173,7 +173,8 @@ function changedSchema(change: (fields: readonly Field[]) => readonly Field[]): 
 
 async function registerUnchecked(run: ChaosRun, name: string, schema: string): Promise<number> {
   const subject = `${run.prefix}${name}-value`;
-  const { id } = await run.schemas.registry.client.register({ type: SchemaType.AVRO, schema }, { subject });
+  const level = { subject, compatibility: COMPATIBILITY.NONE };
+  const { id } = await run.schemas.registry.client.register({ type: SchemaType.AVRO, schema }, level);
   return id;
 }
 

@@ -11,6 +11,7 @@ export class LogReader {
     offset: number;
   }[];
   readonly #onRecord: (at: TopicPartition, record: CommittedRecord) => void;
+  #isBegun = false;
 
   /** From the beginning of each partition. */
   constructor(
@@ -25,6 +26,7 @@ export class LogReader {
 
   /** One round; whether anything came. Keys and values are the caller's to keep. Rejects as the port does. */
   async poll(waitMs: number): Promise<boolean> {
+    await this.#begin();
     const requests = this.#inputs.map(({ at, offset }) => ({ ...at, offset }));
     let moved = false;
     for (const fetched of await this.#port.fetch(requests, waitMs, FETCH_BYTES)) {
@@ -46,6 +48,14 @@ export class LogReader {
       input.offset = input.reader.position;
     }
     return moved;
+  }
+
+  /** Retention may have been there before. */
+  async #begin(): Promise<void> {
+    if (this.#isBegun) return;
+    const bounds = await this.#port.bounds(this.#inputs.map(({ at }) => at));
+    for (const [i, { start }] of bounds.entries()) this.#inputs[i]!.offset = start;
+    this.#isBegun = true;
   }
 }
 
