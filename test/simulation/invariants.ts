@@ -16,9 +16,8 @@ import type { Contents } from './world.ts';
 
 export function brokenInvariants(contents: Contents): string[] {
   return [
-    ...eachPartition(contents, 'stream-defects', sealsHold),
+    ...eachPartition(contents, 'stream-defects', defectsHold),
     ...eachPartition(contents, 'stream-health', windowsInOrder),
-    ...eachPartition(contents, 'stream-defects', isStampedByLogTime),
     ...['stream-defects', 'cohort-windows'].flatMap((topic) =>
       eachPartition(contents, topic, isSealedOncePerSecond),
     ),
@@ -84,30 +83,33 @@ function eachPartition(contents: Contents, topic: string, check: Check): string[
   });
 }
 
-/** Whatever begins before a seal was said before it. */
-function sealsHold(records: readonly CommittedRecord[]): string | null {
-  let sealedUpToMs = Number.NEGATIVE_INFINITY;
-  for (const { offset, value, headers } of records) {
-    if (value !== null) {
-      const { chargeFromMs, programmeId } = codec.decode('stream-defects', value) as StreamDefect;
-      if (chargeFromMs >= sealedUpToMs) continue;
-      return `${programmeId} at offset ${offset} begins at ${chargeFromMs}, but all before ${sealedUpToMs} was sealed`;
+/**
+ * Whatever begins before a seal was said before it, and reducers are told the last seal. Records carry the log time of
+ * what caused them. A timer fires before anything that is said at its time or later.
+ */
+function defectsHold(records: readonly CommittedRecord[]): string | null {
+  let sealedUpToMs = 0;
+  let saidAtMs = 0;
+  for (const { offset, timestampMs, value, headers } of records) {
+    if (value === null) {
+      const control = decodeControl(headers);
+      if (control === null || control === 'unknown' || control.kind !== 'seal') continue;
+      if (control.sealedUpToMs < sealedUpToMs) return `seals go back at offset ${offset}`;
+      sealedUpToMs = control.sealedUpToMs;
+      saidAtMs = timestampMs;
+      continue;
     }
-    const control = decodeControl(headers);
-    if (control === null || control === 'unknown' || control.kind !== 'seal') continue;
-    if (control.sealedUpToMs < sealedUpToMs) return `seals go back at offset ${offset}`;
-    sealedUpToMs = control.sealedUpToMs;
-  }
-  return null;
-}
-
-/** Derived records carry the log time of the input that caused them. */
-function isStampedByLogTime(records: readonly CommittedRecord[]): string | null {
-  for (const { offset, timestampMs, value } of records) {
-    if (value === null) continue;
-    const { detectedAtMs } = codec.decode('stream-defects', value) as StreamDefect;
+    const defect = codec.decode('stream-defects', value) as StreamDefect;
+    const { event, chargeFromMs, detectedAtMs, programmeId, programTimeStartMs: toldMs } = defect;
+    if (chargeFromMs < sealedUpToMs)
+      return `${programmeId} at offset ${offset} begins at ${chargeFromMs}, but all before ${sealedUpToMs} was sealed`;
+    if (toldMs !== null && toldMs !== sealedUpToMs)
+      return `a reducer was told of a seal at ${toldMs}, and the last one is ${sealedUpToMs}, at offset ${offset}`;
     if (detectedAtMs !== timestampMs)
       return `offset ${offset} is of ${detectedAtMs} and stamped ${timestampMs}`;
+    if (event === 'confirmed' && defect.evidenceFirstOffset <= saidAtMs)
+      return `a timer of ${defect.evidenceFirstOffset} fired after what was said at ${saidAtMs}, at offset ${offset}`;
+    if (event === 'open') saidAtMs = timestampMs;
   }
   return null;
 }

@@ -6,7 +6,7 @@ import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
 import { type ArmedFault, CELLS, countOne } from './faults.ts';
 import { FOREIGN_SCHEMA_ID, UNKNOWN_SCHEMA_ID } from './simulated-codec.ts';
-import type { SimulatedConfig, SOURCE_TOPICS } from './topologies.ts';
+import { GRID_MS, type SimulatedConfig, type SOURCE_TOPICS } from './topologies.ts';
 import { featuresOf, playbackOf } from './values.ts';
 
 export type PlannedRecord = {
@@ -134,6 +134,8 @@ class Conversation {
       return;
     }
     if (random.chance(60)) this.#configure();
+    // now and then on the very millisecond at which timers are due
+    if (random.chance(250)) this.lengthMs += GRID_MS - ((this.#startMs + this.lengthMs) % GRID_MS);
     const isBurst = random.chance(500);
     const share = random.pick([1_000, 900, 500, 500, 100, 0]);
     const bursts = isBurst ? 1 : random.between(4, 20);

@@ -8,7 +8,6 @@ import type { MemoryBroker } from '../../runtime/memory-broker.ts';
 import { type FaultDecision, type FaultPlan, PASS, type PortRequest } from '../../runtime/memory-faults.ts';
 import type { MemoryPort } from '../../runtime/memory-port.ts';
 import {
-  type FetchedPartition,
   type FetchRequest,
   type GroupMembership,
   type GroupOffset,
@@ -23,7 +22,7 @@ import {
   type TopicPartition,
   type TransactionHandle,
 } from '../../runtime/port.ts';
-import { batchesOf } from '../../runtime/record-batch.ts';
+import { wholeBatchesEnd } from '../../runtime/record-batch.ts';
 import type { SeededRandom } from '../../runtime/seeded-random.ts';
 import { changelogTopic } from '../../runtime/task-inputs.ts';
 import type { ArmedFault, ArmedFaults, Fault, Step } from './faults.ts';
@@ -63,6 +62,8 @@ export class SimulatedPort implements LogPort {
   asserting = false;
   /** It was, and nothing was taken over since. */
   #mayTakeOver = false;
+  /** Transactional ids that were taken over since. */
+  readonly #taken = new Set<string>();
   /** A task was opened, and nothing was fetched for it yet. */
   justOpened = false;
   /** Tasks that are being opened: their changelogs are read from the beginning. */
@@ -76,8 +77,13 @@ export class SimulatedPort implements LogPort {
   readonly #producing = new Set<string>();
   /** By transactional id: an EndTxn that was given up as lost, and is still on its way. */
   readonly #overtaken = new Map<string, () => Promise<void>>();
-  /** The last answer for each partition of a source topic. */
-  readonly #lastFetched = new Map<string, { readonly fetched: FetchedPartition; readonly offset: number }>();
+  /**
+   * For each partition of a source topic whether the last answers showed its end: the latest, and the one before, since the
+   * next fetch is under way while tasks step.
+   */
+  readonly #atEnd = new Map<string, readonly boolean[]>();
+  /** Counts the tasks that were opened: what was asked for before tells nothing about them. */
+  #opened = 0;
 
   constructor(options: SimulatedPortOptions) {
     this.#options = options;
@@ -96,7 +102,8 @@ export class SimulatedPort implements LogPort {
 
   bounds(partitions: readonly TopicPartition[]) {
     // a task is opened anew: where it stands is told by its position, not by what was fetched before
-    for (const partition of partitions) this.#lastFetched.delete(nameOf(partition));
+    for (const partition of partitions) this.#atEnd.delete(nameOf(partition));
+    this.#opened += 1;
     return this.#do(this.#stepOfReading(partitions, 'bounds'), () => this.#inner.bounds(partitions));
   }
 
@@ -110,10 +117,13 @@ export class SimulatedPort implements LogPort {
       await broker.clock.sleep(maxWaitMs);
       return [];
     }
+    const opened = this.#opened;
     const answer = await this.#do(step, () => this.#inner.fetch(asked, maxWaitMs, maxBytes));
-    for (const [i, fetched] of answer.entries()) {
-      if (isSource(fetched.topic))
-        this.#lastFetched.set(nameOf(fetched), { fetched, offset: asked[i]!.offset });
+    for (const [i, { topic, partition, batches, bounds }] of answer.entries()) {
+      if (!isSource(topic) || opened !== this.#opened) continue;
+      const readTo = wholeBatchesEnd(batches) ?? asked[i]!.offset;
+      const name = nameOf({ topic, partition });
+      this.#atEnd.set(name, [readTo >= bounds.highWatermark, ...(this.#atEnd.get(name) ?? []).slice(0, 1)]);
     }
     return answer;
   }
@@ -132,6 +142,7 @@ export class SimulatedPort implements LogPort {
         this.#inner.initProducer(transactionalId, transactionTimeoutMs),
       );
       this.#mayTakeOver = false;
+      this.#taken.add(transactionalId);
       return identity;
     } catch (error) {
       if (!(error instanceof LogError) || error.kind !== 'retry') this.#mayTakeOver = false;
@@ -197,7 +208,9 @@ export class SimulatedPort implements LogPort {
   async heartbeat(membership: GroupMembership) {
     const { asserting } = this;
     await this.#do(asserting ? 'assert' : 'heartbeat', () => this.#inner.heartbeat(membership));
-    if (asserting) this.#mayTakeOver = true;
+    if (!asserting) return;
+    this.#mayTakeOver = true;
+    this.#taken.clear();
   }
 
   leaveGroup(membership: GroupMembership) {
@@ -209,7 +222,11 @@ export class SimulatedPort implements LogPort {
   }
 
   #stepOfReading(partitions: readonly TopicPartition[], otherwise: Step): Step {
-    const { topic } = partitions[0]!;
+    const { topic, partition } = partitions[0]!;
+    const { applicationId, host } = this.#options;
+    // until then whoever has the task may still commit
+    if (topic.endsWith('-changelog') && !this.#taken.has(`${applicationId}-${partition}`))
+      host.violated(`${topic}/${partition} was read before the task was taken over`);
     if (topic === this.#positions) return 'position';
     if (topic.endsWith('-changelog')) return 'restore';
     return topic === 'everyview-config' ? 'config' : otherwise;
@@ -228,11 +245,8 @@ export class SimulatedPort implements LogPort {
   /** Nobody but the owner at the log's end may say that nothing happened there. */
   #checkTicks(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
-      if (!isSource(partition.topic)) continue;
-      const last = this.#lastFetched.get(nameOf(partition));
-      if (last === undefined) continue;
-      const readTo = batchesOf(last.fetched.batches).at(-1)?.lastOffset ?? last.offset - 1;
-      if (readTo + 1 >= last.fetched.bounds.highWatermark) continue;
+      const known = isSource(partition.topic) ? this.#atEnd.get(nameOf(partition)) : undefined;
+      if (known === undefined || known.length < 2 || known.includes(true)) continue;
       const { host } = this.#options;
       host.violated(`${nameOf(partition)} was ticked by a task that had not read it to its end`);
     }

@@ -30,7 +30,7 @@ import { alertOf, cohortOf, defectOf, healthOf, mix, mixText, partialOf } from '
 const CONFIRM_MS = 1_500;
 const SILENT_MS = 1_200;
 /** Timers fall due on this grid, so that many of a task's keys share a due time. */
-const GRID_MS = 250;
+export const GRID_MS = 250;
 
 /** What a simulated configuration holds: it changes every later hash. */
 export type SimulatedConfig = { readonly weight: number };
@@ -90,6 +90,7 @@ const slow: Reducer<Slow, FrameFeatures, StreamDefect> = {
           startMs,
           detectedAtMs: input.timeMs,
           evidenceFirstOffset: input.dueMs,
+          programTimeStartMs: null,
           configHash: context.configHash,
         }),
       };
@@ -311,12 +312,10 @@ function instantly(
   timeMs: number,
   context: StepContext,
 ): Effect<StreamDefect> {
-  const { configHash } = context;
+  const { configHash, sealedUpToMs } = context;
   const found = { event, revision: state.count, programmeId, type: 'instant', startMs: timeMs };
-  return {
-    kind: 'forward',
-    value: defectOf({ ...found, detectedAtMs: timeMs, evidenceFirstOffset: state.hash >>> 0, configHash }),
-  };
+  const evidence = { evidenceFirstOffset: state.hash >>> 0, programTimeStartMs: sealedUpToMs, configHash };
+  return { kind: 'forward', value: defectOf({ ...found, ...evidence, detectedAtMs: timeMs }) };
 }
 
 function leafSaid(state: Order, leaf: string, timeMs: number): Effect<CohortWindow> {

@@ -31,6 +31,7 @@ export type DefectFields = Pick<
   | 'detectedAtMs'
   | 'evidenceFirstOffset'
   | 'configHash'
+  | 'programTimeStartMs'
 >;
 
 export function defectOf(fields: DefectFields): StreamDefect {
