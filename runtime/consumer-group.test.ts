@@ -30,6 +30,32 @@ test('a session waits for its tasks, through joins and rejoins', async () => {
   );
 });
 
+test('to rejoin twice from one generation disturbs the group once', async () => {
+  const clock = new VirtualClock();
+  const broker = new MemoryBroker({ clock });
+  const open = (clientId: string) =>
+    consumerGroup({ port: broker.openPort({ clientId }), clock, groupId: 'g', topics: ['in'] })(4);
+  await clock.run(
+    (async () => {
+      const one = await open('one');
+      const other = await open('other');
+      await other.tasks();
+      const { generation } = await one.tasks();
+      // as when both find, task by task, that what they know is old
+      await Promise.all([one.rejoin(), other.rejoin()]);
+      await Promise.all([one.rejoin(), other.rejoin()]);
+      assert.equal(broker.groups.describe('g').generationId, generation + 1);
+      for (const session of [one, other]) {
+        const assigned = await session.tasks();
+        assert.equal(assigned.generation, generation + 1);
+        await session.assertGeneration(assigned.generation);
+      }
+      await one.close();
+      await other.close();
+    })(),
+  );
+});
+
 test('a session whose group cannot be joined fails whoever asks', async () => {
   const clock = new VirtualClock();
   const broker = new MemoryBroker({ clock });

@@ -13,13 +13,19 @@ export type ConsumerGroupOptions = Pick<GroupMemberOptions, 'port' | 'clock' | '
 export function consumerGroup(options: ConsumerGroupOptions): OpenGroup {
   return async (taskCount) => {
     const assigned = new Latest<{ readonly numbers: readonly number[]; readonly generation: number }>();
+    /** Of the tasks that were told last. */
+    let toldGeneration = -1;
+    let latestGeneration = -1;
     const member = new GroupMember({
       sessionTimeoutMs: 10_000,
       heartbeatEveryMs: 1_000,
       rebalanceTimeoutMs: 30_000,
       ...options,
       taskCount,
-      onAssigned: ({ tasks, generationId }) => assigned.set({ numbers: tasks, generation: generationId }),
+      onAssigned: ({ tasks, generationId }) => {
+        latestGeneration = generationId;
+        assigned.set({ numbers: tasks, generation: generationId });
+      },
       onLost: (reason) => {
         assigned.clear();
         options.onLost?.(reason);
@@ -27,13 +33,21 @@ export function consumerGroup(options: ConsumerGroupOptions): OpenGroup {
       onFailed: (error) => assigned.fail(error),
     });
     return {
-      tasks: () => assigned.get(),
+      tasks: async () => {
+        const latest = await assigned.get();
+        toldGeneration = latest.generation;
+        return latest;
+      },
       // what is revoked may be closed beside the rebalance: a slow close is fenced, never waited for
       release: () => {},
       assertGeneration: (generation) => member.assertGeneration(generation),
       rejoin: async () => {
-        assigned.clear();
-        member.rejoin();
+        // Whoever acts on an old generation has a new one already. To ask for one more would make another instance's
+        // generation old in turn, which would then ask for one more: two could go on like that for ever.
+        if (latestGeneration <= toldGeneration) {
+          assigned.clear();
+          member.rejoin();
+        }
         await assigned.get();
       },
       close: () => member.close(),
