@@ -27,6 +27,8 @@ export type PipelineOptions = {
   readonly signal: AbortSignal;
   /** Unix time in ms at which this process began. */
   readonly processStartedAtMs: number;
+  /** What takes so long, in words. */
+  readonly say: (text: string) => void;
   readonly onWatching: () => void;
   readonly onFirstRecord: (timing: Pick<RunTiming, 'setupMs' | 'firstRecordMs'>) => void;
   readonly onAlert: (alert: QosAlert, isOfEarlierRun: boolean) => void;
@@ -67,7 +69,12 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   closing.defer(() => watcher.stop());
   const access = { brokers: prepared.cluster.brokers, registry: prepared.registry, logger };
   const { onCommit } = metrics;
-  const workers = await startWorkers({ ...access, topologies: TOPOLOGIES, onCommit });
+  const workers = await startWorkers({
+    ...access,
+    topologies: TOPOLOGIES,
+    onCommit,
+    say: options.say,
+  });
   metrics.watchWorkers(workers);
   closing.defer(() => (isOver ? undefined : soon(options, [workers.stop()])));
   const setupMs = clock.nowMs() - processStartedAtMs;

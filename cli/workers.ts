@@ -11,6 +11,7 @@ import type { Topology } from '../runtime/topology.ts';
 import { registryCodec } from '../runtime/value-codec.ts';
 import { Worker, type WorkerEvent, type WorkerMetrics } from '../runtime/worker.ts';
 import type { Registry } from '../schemas/registry.ts';
+import { restoreView } from './restore-view.ts';
 import { TOPOLOGIES } from './topologies.ts';
 
 export type Workers = {
@@ -26,6 +27,8 @@ export type WorkersOptions = {
   readonly registry: Registry;
   readonly topologies: readonly Topology[];
   readonly logger: Logger;
+  /** Shown to whoever waits for a task that takes long to restore. */
+  readonly say: (text: string) => void;
   /** Told how long each commit took. */
   readonly onCommit: (topology: string, durationMs: number) => void;
 };
@@ -55,11 +58,12 @@ async function startWorker(
   topology: Topology,
   port: LogPort,
   codec: FetchingCodec,
-  { logger, onCommit }: WorkersOptions,
+  { logger, onCommit, say }: WorkersOptions,
 ): Promise<Worker> {
   const partitions = await partitionCounts(port);
   const applicationId = applicationIdOf(topology);
   const log = logger.child({ topology: topology.name });
+  const restoring = restoreView(topology.name, systemClock, say);
   return new Worker({
     topology,
     applicationId,
@@ -76,7 +80,10 @@ async function startWorker(
       topics: topology.sources.map(({ topic }) => topic),
       onLost: (reason) => log.info({ err: reason }, 'the group took all tasks away'),
     }),
-    onEvent: (event) => logEvent(log, event),
+    onEvent: (event) => {
+      logEvent(log, event);
+      restoring(event);
+    },
     onCommit: (durationMs) => onCommit(topology.name, durationMs),
   });
 }
@@ -107,7 +114,7 @@ function logEvent(log: Logger, event: WorkerEvent): void {
       log.info({ task: event.task, why: event.why }, `task ${event.task} is closed`);
       break;
     case 'restoring':
-      log.info(event, `task ${event.task} restores ${event.store}: ${event.remaining} to go`);
+      log.debug(event, `task ${event.task} restores ${event.store}: ${event.remaining} to go`);
       break;
     case 'retrying':
       log.info({ what: event.what, err: event.error }, `${event.what} is tried again`);

@@ -50,7 +50,7 @@ export class ReducerGraph {
   /** The topology must have passed `defineTopology`: no cycles, every name known. Discard the graph when it throws. */
   constructor(topology: Topology, events: GraphEvents) {
     this.#events = events;
-    this.#nodes = topology.reducers.map((declared) => this.#declare(declared));
+    this.#nodes = topology.reducers.map((declared) => this.#declare(topology.name, declared));
     for (const node of this.#nodes) node.children = this.#findChildren(topology, node.name);
     for (const { topic } of topology.sources)
       this.#childrenOfSource.set(topic, this.#findChildren(topology, topic));
@@ -132,8 +132,9 @@ export class ReducerGraph {
    */
   restore(storeName: string, key: string, bytes: Uint8Array | null): void {
     const store = this.#requireStore(storeName);
-    for (const slot of store.find(key)?.slots ?? []) if (slot != null) this.#cancelAll(slot);
-    const { slots, ignored } = store.restore(key, bytes);
+    const old = store.find(key);
+    if (old !== undefined) for (const slot of old.slots) if (slot != null) this.#cancelAll(slot);
+    const { slots, ignored } = store.restore(key, bytes, old);
     this.#slotsIgnored += ignored;
     for (const { slot, saved } of slots)
       for (const { name, dueMs } of saved.timers) this.#set(slot, name, dueMs);
@@ -172,7 +173,7 @@ export class ReducerGraph {
     entry ??= store.add(key);
     const slot = entry.slots[place] ?? store.addSlot(entry, place);
     store.markDirty(entry);
-    const effects: readonly Effect[] = node.reducer.step(slot.state, input, context);
+    const effects: readonly Effect[] = node.reducer.step(store.stateOf(slot), input, context);
     for (let i = 0; i < effects.length; i++) this.#carryOut(slot, input, effects[i]!, origin, context);
     // What came and went within one step was never in the changelog and needs no tombstone there.
     if (isNew && store.find(key) === undefined) store.leaveOut(key);
@@ -247,9 +248,9 @@ export class ReducerGraph {
     for (const timer of slot.timers.splice(0)) this.#timers.delete(timer);
   }
 
-  #declare(declared: ReducerNode): Node {
+  #declare(topologyName: string, declared: ReducerNode): Node {
     const { reducer, store: storeName } = declared;
-    const store = this.#stores.get(storeName) ?? new StateStore<Node>(storeName);
+    const store = this.#stores.get(storeName) ?? new StateStore<Node>(storeName, topologyName);
     this.#stores.set(storeName, store);
     const node: Node = {
       kind: 'reducer',

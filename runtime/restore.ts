@@ -5,8 +5,16 @@ import type { LogPort, TopicPartition } from './port.ts';
 export type RestoreHandlers = {
   /** A null value is a tombstone. */
   readonly onEntry: (key: Uint8Array, value: Uint8Array | null) => void;
-  /** Records so far, and offsets still to go (compaction makes that an upper bound). */
-  readonly onProgress?: (restored: number, remaining: number) => void;
+  readonly onProgress?: (progress: StoreProgress) => void;
+};
+
+export type StoreProgress = {
+  /** Records so far. */
+  readonly restored: number;
+  /** Offsets still to go; compaction makes that an upper bound of records. */
+  readonly remaining: number;
+  /** Offsets that there were to go at first. */
+  readonly offsets: number;
 };
 
 const FETCH_BYTES = 8 * 1024 * 1024;
@@ -21,6 +29,7 @@ export async function restoreStore(
   const [bounds] = await port.bounds([from]);
   let offset = bounds!.start;
   const end = bounds!.stableEnd;
+  const offsets = end - offset;
   const reader = new CommittedReader();
   let restored = 0;
   while (offset < end) {
@@ -36,7 +45,7 @@ export async function restoreStore(
       restored += 1;
     }
     offset = reader.position;
-    handlers.onProgress?.(restored, Math.max(0, end - offset));
+    handlers.onProgress?.({ restored, remaining: Math.max(0, end - offset), offsets });
   }
   return restored;
 }

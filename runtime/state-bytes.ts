@@ -125,6 +125,20 @@ export class StateReader {
     this.#bytes = bytes;
   }
 
+  /** Bytes read so far. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Goes on behind `expected` when that is what comes next; false, and stays, when it is not. */
+  takes(expected: Uint8Array): boolean {
+    const bytes = this.#bytes;
+    const start = this.#position;
+    for (let i = 0; i < expected.length; i++) if (bytes[start + i] !== expected[i]) return false;
+    this.#position = start + expected.length;
+    return true;
+  }
+
   byte(): number {
     const value = this.#bytes[this.#position];
     if (value === undefined) throw new RangeError(`state bytes end too early, after ${this.#bytes.length}`);

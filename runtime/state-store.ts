@@ -19,7 +19,12 @@ export type Slot<Node> = {
   /** Place of the reducer among those of its store. */
   readonly place: number;
   readonly key: string;
-  readonly state: unknown;
+  /** Undecoded as long as {@link savedIn} is set: ask {@link StateStore.stateOf}. */
+  state: unknown;
+  /** Bytes of a restored state that no step has asked for yet: `[savedStart, savedEnd)` of this. */
+  savedIn: Uint8Array | null;
+  savedStart: number;
+  savedEnd: number;
   readonly timers: Timer<Slot<Node>>[];
   /** False once it was forgotten. */
   isKept: boolean;
@@ -40,6 +45,7 @@ export type DirtyVisitor = (key: string, bytes: Uint8Array | null, length: numbe
 
 export class StateStore<Node> {
   readonly name: string;
+  readonly #topology: string;
   readonly #formats: SlotFormat[] = [];
   readonly #reducers: AnyReducer[] = [];
   readonly #nodes: Node[] = [];
@@ -53,9 +59,14 @@ export class StateStore<Node> {
   /** The entry that was asked for last: a step's children mostly ask for it again. */
   #latest: Entry<Node> | undefined;
   readonly #writer = new StateWriter();
+  /** Where bytes of restored states are kept side by side: a buffer for each would cost more than its content. */
+  #slab = NO_BYTES;
+  #slabEnd = 0;
 
-  constructor(name: string) {
+  /** `topology` is for errors, which say how it is reset. */
+  constructor(name: string, topology: string) {
     this.name = name;
+    this.#topology = topology;
   }
 
   /** Takes a reducer in, before there are keys; its place in every entry. */
@@ -117,6 +128,16 @@ export class StateStore<Node> {
     return this.#keep(entry, place, this.#reducers[place]!.init(entry.key));
   }
 
+  /** The state of a slot, which is decoded when it is asked for first. Throws {@link StateError}. */
+  stateOf(slot: Slot<Node>): unknown {
+    if (slot.savedIn !== null) {
+      const { version } = this.#formats[slot.place]!.codec;
+      slot.state = this.#decode(slot.place, slot.key, savedBytesOf(slot)!, version);
+      slot.savedIn = null;
+    }
+    return slot.state;
+  }
+
   /** Forgets a slot; with the last one goes the entry. */
   dropSlot(slot: Slot<Node>): void {
     if (!slot.isKept) return;
@@ -157,20 +178,21 @@ export class StateStore<Node> {
   }
 
   /**
-   * Puts back what {@link takeDirty} gave, in the place of whatever there was; null takes the key away. Returns the slots
+   * Puts back what {@link takeDirty} gave, in the place of `old`, what there was; null takes the key away. Returns the slots
    * with what was saved of each, and how many are of reducers that the store no longer has. Throws {@link StateError}.
    */
   restore(
     key: string,
     bytes: Uint8Array | null,
+    old: Entry<Node> | undefined,
   ): { readonly slots: readonly RestoredSlot<Node>[]; ignored: number } {
-    const old = this.#entries.get(key);
     if (old !== undefined) for (const slot of old.slots) if (slot != null) this.dropSlot(slot);
     const restored = { slots: [] as RestoredSlot<Node>[], ignored: 0 };
     if (bytes === null) return restored;
     let entry: Entry<Node> | null = null;
     for (const saved of this.#slotsIn(key, bytes)) {
-      const place = this.#reducers.findIndex(({ name }) => name === saved.reducer);
+      const isOurs = saved.place >= 0;
+      const place = isOurs ? saved.place : this.#reducers.findIndex(({ name }) => name === saved.reducer);
       if (place < 0) {
         restored.ignored += 1;
         continue;
@@ -179,9 +201,25 @@ export class StateStore<Node> {
         entry = this.add(key);
         if (this.#gone.has(key)) this.markDirty(entry);
       }
-      restored.slots.push({ slot: this.#keep(entry, place, this.#decode(place, key, saved)), saved });
+      // what is not in the present form is refused or migrated now, never when a record comes for it
+      const slot = this.#keep(entry, place, isOurs ? undefined : this.#migrated(place, key, saved));
+      if (isOurs) this.#keepBytes(slot, saved.state);
+      restored.slots.push({ slot, saved });
     }
     return restored;
+  }
+
+  #keepBytes(slot: Slot<Node>, bytes: Uint8Array): void {
+    const { length } = bytes;
+    if (this.#slabEnd + length > this.#slab.length) {
+      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, length));
+      this.#slabEnd = 0;
+    }
+    this.#slab.set(bytes, this.#slabEnd);
+    slot.savedIn = this.#slab;
+    slot.savedStart = this.#slabEnd;
+    this.#slabEnd += length;
+    slot.savedEnd = this.#slabEnd;
   }
 
   #keep(entry: Entry<Node>, place: number, state: unknown): Slot<Node> {
@@ -190,6 +228,9 @@ export class StateStore<Node> {
       place,
       key: entry.key,
       state,
+      savedIn: null,
+      savedStart: 0,
+      savedEnd: 0,
       timers: [],
       isKept: true,
     };
@@ -209,34 +250,57 @@ export class StateStore<Node> {
     beginEntry(writer, entry.slotCount);
     for (const place of this.#placesByName) {
       const slot = entry.slots[place];
-      if (slot != null) writeSlot(writer, this.#formats[place]!, slot.timers, slot.state);
+      if (slot != null) writeSlot(writer, this.#formats[place]!, slot.timers, slot.state, savedBytesOf(slot));
     }
   }
 
   #slotsIn(key: string, bytes: Uint8Array): readonly SlotBytes[] {
     try {
-      return decodeSlots(bytes);
+      return decodeSlots(bytes, this.#formats);
     } catch (cause) {
       throw new StateError(
-        `store ${this.name}, key ${key}: the changelog entry cannot be read: ${textOf(cause)}`,
+        `store ${this.name}, key ${key}: the changelog entry cannot be read: ${textOf(cause)}. ${this.#wayOut}`,
         { cause },
       );
     }
   }
 
-  #decode(place: number, key: string, saved: SlotBytes): unknown {
-    const codec = this.#reducers[place]!.state;
+  /** A state that another build wrote, or that says nothing of its shape. */
+  #migrated(place: number, key: string, saved: SlotBytes): unknown {
+    const { version, shape = 0 } = this.#formats[place]!.codec;
+    const isOther = saved.version === version && saved.shape !== 0 && shape !== 0 && saved.shape !== shape;
+    if (isOther) {
+      throw new StateError(
+        `store ${this.name}, key ${key}: state of reducer ${saved.reducer} was written as version ${version}, and this ` +
+          `build has other fields under the same version ${version}: raise the version and add a migration. ${this.#wayOut}`,
+      );
+    }
+    return this.#decode(place, key, saved.state, saved.version);
+  }
+
+  #decode(place: number, key: string, bytes: Uint8Array, version: number): unknown {
+    const { codec, reducer } = this.#formats[place]!;
     try {
-      return codec.decode(saved.state, saved.version);
+      return codec.decode(bytes, version);
     } catch (cause) {
       throw new StateError(
-        `store ${this.name}, key ${key}: state of reducer ${saved.reducer} was written as version ` +
-          `${saved.version} and this build reads version ${codec.version}: ${textOf(cause)}. ` +
-          'Run the build that wrote it, add a migration, or reset the application.',
+        `store ${this.name}, key ${key}: state of reducer ${reducer} was written as version ${version} and this build ` +
+          `reads version ${codec.version}: ${textOf(cause)}. ${this.#wayOut}`,
         { cause },
       );
     }
   }
+
+  get #wayOut(): string {
+    return `Run the build that wrote it, add a migration, or delete the state with: everyview reset ${this.#topology}`;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+const SLAB_BYTES = 1024 * 1024;
+
+function savedBytesOf<Node>({ savedIn, savedStart, savedEnd }: Slot<Node>): Uint8Array | null {
+  return savedIn === null ? null : savedIn.subarray(savedStart, savedEnd);
 }
 
 function textOf(error: unknown): string {

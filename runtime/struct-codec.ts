@@ -8,7 +8,7 @@
  * codec.decode(codec.encode({ run: null, seen: [1, 2] }), 1); // { run: null, seen: [1, 2] }
  */
 import { compareKeys } from './key-order.ts';
-import type { StateCodec } from './state.ts';
+import { type StateCodec, shapeOf } from './state.ts';
 import { StateReader, StateWriter } from './state-bytes.ts';
 
 /** `int` has 32 bits, `long` 53; a question mark allows null. */
@@ -97,6 +97,7 @@ export function structCodec<const F extends Fields>(options: StructCodecOptions<
   const shared = new StateWriter();
   return {
     version,
+    shape: shapeOf(layoutOf(type)),
     write,
     encode(state) {
       shared.reset();
@@ -115,6 +116,26 @@ export function structCodec<const F extends Fields>(options: StructCodecOptions<
       return state;
     },
   };
+}
+
+/** What of a type decides how bytes are read. */
+function layoutOf(type: FieldType): string {
+  if (typeof type === 'string') return type;
+  switch (type.kind) {
+    case 'struct':
+      return `{${Object.entries(type.fields)
+        .map(([name, field]) => `${name}:${layoutOf(field)}`)
+        .join()}}`;
+    case 'list':
+      return `[${layoutOf(type.of)}]`;
+    case 'map':
+      return `map(${layoutOf(type.of)})`;
+    case 'nullable':
+      return `null(${layoutOf(type.of)})`;
+    case 'one-of':
+      // the list of words may grow: they are kept as words
+      return 'one-of';
+  }
 }
 
 const INT_MIN = -(2 ** 31);

@@ -16,6 +16,7 @@ import { partitionOf } from './partitioner.ts';
 import type { LogHeader } from './record-batch.ts';
 import { type GraphEvents, ReducerGraph } from './reducer-graph.ts';
 import { BadRecord, codeOf, deadLetterOf, lateRecordOf, messageOf, sidelineHeaders } from './sideline.ts';
+import { StateError } from './state.ts';
 import { type Counts, countOne, newCounts } from './task-counts.ts';
 import { firstUnprocessed, type Source, type SourcesOptions, sourcesOf } from './task-sources.ts';
 import type { Origin, StepContext } from './topology.ts';
@@ -185,8 +186,9 @@ export class TaskCore {
 
   /** Goes on from a committed position; throws when the position is not of this topology. */
   restore(position: TaskPosition): void {
-    if (position.version !== 1)
-      throw new Error(`position of version ${position.version} cannot be read by this build`);
+    if (position.version !== 1) {
+      throw this.#unusable(`has version ${position.version} and this build reads version 1`);
+    }
     const { configHash } = position;
     const config = configHash === DEFAULT_CONFIG_HASH ? null : this.#options.configOf(configHash);
     if (config === undefined)
@@ -198,11 +200,12 @@ export class TaskCore {
       const saved = position.sources.find(
         (one) => one.topic === source.topic && one.partition === source.partition,
       );
-      if (saved === undefined)
-        throw new Error(`the committed position knows nothing of ${source.topic}/${source.partition}`);
+      if (saved === undefined) {
+        throw this.#unusable(`knows nothing of ${source.topic}/${source.partition}, which is read now`);
+      }
       if (saved.channels.length !== source.channels.length) {
-        throw new Error(
-          `${source.topic} had ${saved.channels.length} writers and has ${source.channels.length} now`,
+        throw this.#unusable(
+          `was made when ${saved.channels.length} tasks wrote ${source.topic}, and now ${source.channels.length} do`,
         );
       }
       source.fetchOffset = saved.offset;
@@ -211,6 +214,14 @@ export class TaskCore {
         Object.assign(channel, { nextOffset, boundMs, queuedUpToMs: boundMs });
       }
     }
+  }
+
+  #unusable(why: string): StateError {
+    const { topology, task } = this.#options;
+    return new StateError(
+      `the committed position of ${topology.name}, task ${task}, ${why}. Run the build that wrote it, or delete the ` +
+        `state and choose a position with: everyview reset ${topology.name}`,
+    );
   }
 
   #process(source: MergeSource, record: PendingRecord, value: unknown): void {

@@ -26,15 +26,17 @@ export function changelogTopic(applicationId: string, store: string): string {
 export async function restoreTask(core: TaskCore, options: OpeningOptions): Promise<boolean> {
   const { port, applicationId, topology, task, onRestore, configs } = options;
   for (const store of storesOf(topology)) {
-    const topic = changelogTopic(applicationId, store);
+    // an entry that cannot be read is no harm when a later one takes its place: compaction would have taken it away
+    const refused = new Map<string, Uint8Array>();
     await restoreStore(
       port,
-      { topic, partition: task },
+      { topic: changelogTopic(applicationId, store), partition: task },
       {
-        onEntry: (key, value) => core.graph.restore(store, Buffer.from(key).toString('utf8'), value),
-        onProgress: (restored, remaining) => onRestore({ store, restored, remaining }),
+        onEntry: (key, value) => restoreEntry(core, refused, store, textOf(key), value),
+        onProgress: (progress) => onRestore({ store, ...progress }),
       },
     );
+    for (const [key, value] of refused) core.graph.restore(store, key, value);
   }
   let bytes: Uint8Array | null = null;
   await restoreStore(
@@ -44,7 +46,7 @@ export async function restoreTask(core: TaskCore, options: OpeningOptions): Prom
       onEntry: (_key, value) => {
         bytes = value;
       },
-      onProgress: (restored, remaining) => onRestore({ store: POSITIONS_STORE, restored, remaining }),
+      onProgress: (progress) => onRestore({ store: POSITIONS_STORE, ...progress }),
     },
   );
   if (bytes === null) return false;
@@ -55,16 +57,36 @@ export async function restoreTask(core: TaskCore, options: OpeningOptions): Prom
   return true;
 }
 
+function restoreEntry(
+  core: TaskCore,
+  refused: Map<string, Uint8Array>,
+  store: string,
+  key: string,
+  value: Uint8Array | null,
+): void {
+  if (refused.size > 0) refused.delete(key);
+  try {
+    core.graph.restore(store, key, value);
+  } catch (error) {
+    if (!(error instanceof StateError) || value === null) throw error;
+    refused.set(key, value.slice());
+  }
+}
+
 function positionFrom(bytes: Uint8Array, { applicationId, topology, task }: OpeningOptions): TaskPosition {
   try {
     return JSON.parse(Buffer.from(bytes).toString('utf8')) as TaskPosition;
   } catch (cause) {
     throw new StateError(
-      `the committed position of ${applicationId}, task ${task}, is no JSON. ` +
-        `Run 'everyview reset ${topology.name}' to delete its state and choose a position`,
+      `the committed position of ${applicationId}, task ${task}, is no JSON. Delete the state and choose a position ` +
+        `with: everyview reset ${topology.name}`,
       { cause },
     );
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
 /** Where each input stands; a position outside the log is a loss that a person has to know of, never a silent reset. */

@@ -10,6 +10,7 @@ import { POSITIONS_STORE } from './define-topology.ts';
 import { isStarved } from './merge.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import type { Clock, FetchedPartition, FetchRequest, LogPort } from './port.ts';
+import type { StoreProgress } from './restore.ts';
 import { POSITION_KEY, TaskCore, type ValueCodec } from './task-core.ts';
 import type { TaskInput } from './task-input.ts';
 import { changelogTopic, inputsOf, restoreTask } from './task-inputs.ts';
@@ -60,11 +61,7 @@ export const DEFAULT_LIMITS: TaskLimits = {
   groupOffsetsEveryMs: 5_000,
 };
 
-export type RestoreProgress = {
-  readonly store: string;
-  readonly restored: number;
-  readonly remaining: number;
-};
+export type RestoreProgress = StoreProgress & { readonly store: string };
 
 export type TaskOptions = {
   readonly applicationId: string;

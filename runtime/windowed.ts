@@ -1,6 +1,6 @@
 /** Reducers over windows: one aggregate for each key and window, whose result leaves when the window is closed. */
 
-import type { StateCodec } from './state.ts';
+import { type StateCodec, shapeOf } from './state.ts';
 import { StateReader, StateWriter } from './state-bytes.ts';
 import type { Effect, Reducer } from './topology.ts';
 import {
@@ -138,6 +138,7 @@ function timerOf(window: Window): string {
 function codecOf<A>(aggregate: StateCodec<A>): StateCodec<WindowedState<A>> {
   return {
     version: aggregate.version,
+    shape: shapeOf('windows', aggregate.shape),
     encode(state) {
       const writer = new StateWriter();
       writer.unsigned(state.open.length);

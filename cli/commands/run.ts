@@ -55,6 +55,7 @@ export const runRun: Action<RunOptions> = async (context, options) => {
     registry: cluster.registry,
     topologies,
     logger: log.logger,
+    say: (text) => line(err, text),
     onCommit: metrics.onCommit,
   });
   metrics.watchWorkers(workers);

@@ -121,6 +121,7 @@ export const runStart: Action<StartOptions> = async (context, options) => {
     logger: log.logger,
     metrics,
     signal: interruption.signal,
+    say: (text) => line(err, text),
     processStartedAtMs: Math.round(performance.timeOrigin),
     onWatching: () => {
       line(

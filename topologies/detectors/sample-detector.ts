@@ -2,7 +2,7 @@
  * Makes a detector of intervals from a function that judges one picture, or one audio block. This is what a new detector
  * is written with: see CONTRIBUTING.md.
  */
-import type { StateCodec } from '../../runtime/state.ts';
+import { type StateCodec, shapeOf } from '../../runtime/state.ts';
 import { StateReader, StateWriter } from '../../runtime/state-bytes.ts';
 import { structCodec } from '../../runtime/struct-codec.ts';
 import {
@@ -187,6 +187,7 @@ function detectorCodec<M>(specVersion: number, memo: StateCodec<M> | null): Stat
   const version = INTERVAL_VERSION * 1_000 + specVersion;
   return {
     version,
+    shape: shapeOf(interval.shape, memo?.shape),
     encode(state) {
       const writer = new StateWriter();
       writer.bytes(interval.encode(state.interval));
