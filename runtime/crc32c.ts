@@ -2,19 +2,21 @@
 
 /** Checksum of `bytes[start, end)`, as an unsigned 32-bit integer. */
 export function crc32c(bytes: Uint8Array, start: number, end: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let crc = -1;
   let at = start;
   for (const last = end - 8; at <= last; at += 8) {
-    crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    crc ^= view.getInt32(at, true);
+    const next = view.getInt32(at + 4, true);
     crc =
       TABLES[1792 | (crc & 255)]! ^
       TABLES[1536 | ((crc >>> 8) & 255)]! ^
       TABLES[1280 | ((crc >>> 16) & 255)]! ^
       TABLES[1024 | (crc >>> 24)]! ^
-      TABLES[768 | bytes[at + 4]!]! ^
-      TABLES[512 | bytes[at + 5]!]! ^
-      TABLES[256 | bytes[at + 6]!]! ^
-      TABLES[bytes[at + 7]!]!;
+      TABLES[768 | (next & 255)]! ^
+      TABLES[512 | ((next >>> 8) & 255)]! ^
+      TABLES[256 | ((next >>> 16) & 255)]! ^
+      TABLES[next >>> 24]!;
   }
   for (; at < end; at++) crc = TABLES[(crc ^ bytes[at]!) & 255]! ^ (crc >>> 8);
   return (crc ^ -1) >>> 0;

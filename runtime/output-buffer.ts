@@ -1,6 +1,6 @@
 /** What a task wrote since its last commit: encoded once, straight into record batches, one or more per partition. */
-import { BatchBuilder } from './record-batch.ts';
-import type { OutputRecord } from './task-core.ts';
+import { OutputDraft } from './output-draft.ts';
+import { BatchBuilder, type LogHeader } from './record-batch.ts';
 
 export type OutputBatch = {
   readonly topic: string;
@@ -8,9 +8,22 @@ export type OutputBatch = {
   readonly builder: BatchBuilder;
 };
 
+export type OutputRecord = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly LogHeader[];
+  /** Log time of the input that caused it. */
+  readonly timestampMs: number;
+};
+
 export class OutputBuffer {
-  readonly #open = new Map<string, OutputBatch>();
-  #full: OutputBatch[] = [];
+  readonly #draft = new OutputDraft();
+  /** By topic, then by partition. */
+  readonly #open = new Map<string, (OutputBatch | undefined)[]>();
+  /** Every batch, in the order in which they were begun. */
+  #batches: OutputBatch[] = [];
   readonly #spare: BatchBuilder[] = [];
   readonly #batchBytesMax: number;
   #records = 0;
@@ -30,28 +43,40 @@ export class OutputBuffer {
     return this.#bytes;
   }
 
-  append(record: OutputRecord): void {
-    const name = `${record.topic}/${record.partition}`;
-    let batch = this.#open.get(name);
-    if (batch !== undefined && batch.builder.sizeBytes >= this.#batchBytesMax) {
-      this.#full.push(batch);
-      batch = undefined;
+  append({ key, value, ...others }: OutputRecord): void {
+    const draft = this.#draft;
+    Object.assign(draft, others);
+    draft.setKey(key);
+    draft.setValue(value);
+    this.appendDraft(draft);
+  }
+
+  /** The same for what is on the hot path: nothing is made for the record. */
+  appendDraft(draft: OutputDraft): void {
+    const { topic, partition } = draft;
+    let batches = this.#open.get(topic);
+    if (batches === undefined) {
+      batches = [];
+      this.#open.set(topic, batches);
     }
-    if (batch === undefined) {
-      const { topic, partition } = record;
+    let batch = batches[partition];
+    if (batch === undefined || batch.builder.sizeBytes >= this.#batchBytesMax) {
       batch = { topic, partition, builder: this.#spare.pop() ?? new BatchBuilder() };
-      this.#open.set(name, batch);
+      batches[partition] = batch;
+      this.#batches.push(batch);
     }
-    const before = batch.builder.sizeBytes;
-    batch.builder.append(record.key, record.value, record.headers, record.timestampMs);
-    this.#bytes += batch.builder.sizeBytes - before;
+    const { builder } = batch;
+    const before = builder.sizeBytes;
+    const { keyBytes, keyLength, valueBytes, valueLength, headers, timestampMs } = draft;
+    builder.appendRange(keyBytes, 0, keyLength, valueBytes, 0, valueLength, headers, timestampMs);
+    this.#bytes += builder.sizeBytes - before;
     this.#records += 1;
   }
 
   /** Takes everything, in the order in which each partition has to get it. */
   take(): readonly OutputBatch[] {
-    const batches = [...this.#full, ...this.#open.values()];
-    this.#full = [];
+    const batches = this.#batches;
+    this.#batches = [];
     this.#open.clear();
     this.#records = 0;
     this.#bytes = 0;

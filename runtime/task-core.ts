@@ -12,6 +12,7 @@ import {
   textHeader,
 } from './control-records.ts';
 import { enqueue, type MergeSource, nextOf, type PendingRecord, queuedOf, take } from './merge.ts';
+import { OutputDraft } from './output-draft.ts';
 import { partitionOf } from './partitioner.ts';
 import type { LogHeader } from './record-batch.ts';
 import { type GraphEvents, ReducerGraph } from './reducer-graph.ts';
@@ -20,29 +21,26 @@ import { StateError } from './state.ts';
 import { type Counts, countOne, newCounts } from './task-counts.ts';
 import { firstUnprocessed, type Source, type SourcesOptions, sourcesOf } from './task-sources.ts';
 import type { Origin, StepContext } from './topology.ts';
+import { readUtf8 } from './utf8.ts';
 
 /** How values become bytes; synchronous, so that a step never waits. */
 export type ValueCodec = {
   /** Throws {@link UnknownSchemaId} when the schema has to be fetched first, anything else for bad bytes. */
   decode(topic: string, bytes: Uint8Array): unknown;
   encode(topic: string, value: unknown): Uint8Array;
-};
-
-export type OutputRecord = {
-  readonly topic: string;
-  readonly partition: number;
-  readonly key: Uint8Array | null;
-  readonly value: Uint8Array | null;
-  readonly headers: readonly LogHeader[];
-  /** Log time of the input that caused it. */
-  readonly timestampMs: number;
+  /** The same without a buffer for each value: `bytes[0, pos)`, valid until the next value is encoded. */
+  readonly encodeShared?: (
+    topic: string,
+    value: unknown,
+  ) => { readonly bytes: Uint8Array; readonly pos: number };
 };
 
 export type TaskCoreOptions = SourcesOptions & {
   readonly codec: ValueCodec;
   /** Parsed configuration by content hash; undefined when it has to be read from the log first. */
   readonly configOf: (hash: string) => unknown | undefined;
-  readonly output: (record: OutputRecord) => void;
+  /** Called with one draft for all records, which holds what it says during the call. */
+  readonly output: (record: OutputDraft) => void;
 };
 
 /** Everything a task needs besides its stores to go on where it stopped. Serialised as JSON in the positions store. */
@@ -84,6 +82,7 @@ export class TaskCore {
   readonly counts: Counts = newCounts();
   readonly #options: TaskCoreOptions;
   readonly #context: { configHash: string; config: unknown; sealedUpToMs: number };
+  readonly #output = new OutputDraft();
   #timeMs = 0;
   #outSeq = 0;
   #current: Located | null = null;
@@ -225,7 +224,7 @@ export class TaskCore {
   }
 
   #process(source: MergeSource, record: PendingRecord, value: unknown): void {
-    const key = textOf(record.key!);
+    const key = readUtf8(record.key!, 0, record.key!.length);
     const origin: Origin = { topic: source.topic, partition: source.partition, offset: record.offset };
     this.#current = { topic: source.topic, partition: source.partition, record };
     this.#isLeftOut = false;
@@ -250,13 +249,14 @@ export class TaskCore {
 
   #seal(topic: string, edge: 'same' | 'repartition', sealedUpToMs: number): void {
     const headers = encodeControl({ kind: 'seal', sealedUpToMs });
+    this.#output.keyLength = -1;
+    this.#output.valueLength = -1;
     if (edge === 'same') {
-      this.#write(topic, this.#options.task, null, null, headers);
+      this.#write(topic, this.#options.task, headers);
       return;
     }
     const partitions = this.#partitionsOf(topic);
-    for (let p = 0; p < partitions; p++)
-      this.#write(topic, p, null, null, [...headers, ...this.#sourceHeaders()]);
+    for (let p = 0; p < partitions; p++) this.#write(topic, p, [...headers, ...this.#sourceHeaders()]);
   }
 
   #applyControl(control: ReturnType<typeof decodeControl>): void {
@@ -312,18 +312,22 @@ export class TaskCore {
   }
 
   #emit(topic: string, key: string, value: unknown, edge: 'same' | 'repartition'): void {
-    const keyBytes = Buffer.from(key);
-    const bytes = this.#options.codec.encode(topic, value);
+    const { codec, task } = this.#options;
     this.counts.recordsOut += 1;
-    if (edge === 'same') this.#write(topic, this.#options.task, keyBytes, bytes, NO_HEADERS);
-    else
-      this.#write(
-        topic,
-        partitionOf(keyBytes, this.#partitionsOf(topic)),
-        keyBytes,
-        bytes,
-        this.#sourceHeaders(),
-      );
+    const output = this.#output;
+    output.setKey(key);
+    if (codec.encodeShared === undefined) output.setValue(codec.encode(topic, value));
+    else {
+      const { bytes, pos } = codec.encodeShared(topic, value);
+      output.valueBytes = bytes;
+      output.valueLength = pos;
+    }
+    if (edge === 'same') {
+      this.#write(topic, task, NO_HEADERS);
+      return;
+    }
+    const keyBytes = output.keyBytes.subarray(0, output.keyLength);
+    this.#write(topic, partitionOf(keyBytes, this.#partitionsOf(topic)), this.#sourceHeaders());
   }
 
   #deadLetter(source: MergeSource, record: PendingRecord, code: string, reason: string): void {
@@ -350,9 +354,12 @@ export class TaskCore {
       taskTimeMs: this.#timeMs,
       configHash: this.#context.configHash,
     };
-    const key = Buffer.from(`${at.topic}-${at.partition}`);
-    const value = codec.encode(topic, topic === 'dead-letters' ? deadLetterOf(one) : lateRecordOf(one));
-    this.#write(topic, partitionOf(key, this.#partitionsOf(topic)), key, value, sidelineHeaders(one));
+    const key = `${at.topic}-${at.partition}`;
+    this.#output.setKey(key);
+    this.#output.setValue(
+      codec.encode(topic, topic === 'dead-letters' ? deadLetterOf(one) : lateRecordOf(one)),
+    );
+    this.#write(topic, partitionOf(Buffer.from(key), this.#partitionsOf(topic)), sidelineHeaders(one));
   }
 
   #sourceHeaders(): readonly LogHeader[] {
@@ -370,14 +377,14 @@ export class TaskCore {
     return partitions;
   }
 
-  #write(
-    topic: string,
-    partition: number,
-    key: Uint8Array | null,
-    value: Uint8Array | null,
-    headers: readonly LogHeader[],
-  ): void {
-    this.#options.output({ topic, partition, key, value, headers, timestampMs: this.#timeMs });
+  /** Hands out the draft, whose key and value are set. */
+  #write(topic: string, partition: number, headers: readonly LogHeader[]): void {
+    const output = this.#output;
+    output.topic = topic;
+    output.partition = partition;
+    output.headers = headers;
+    output.timestampMs = this.#timeMs;
+    this.#options.output(output);
   }
 }
 
@@ -390,8 +397,4 @@ type Located = { readonly topic: string; readonly partition: number; readonly re
 function writerOf(source: MergeSource, record: PendingRecord): number | null {
   const writer = integerOf(record.headers, SOURCE_TASK_HEADER);
   return writer !== null && writer >= 0 && writer < source.channels.length ? writer : null;
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }

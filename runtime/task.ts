@@ -6,9 +6,10 @@
  */
 
 import { encodeControl } from './control-records.ts';
-import { POSITIONS_STORE } from './define-topology.ts';
+import { POSITIONS_STORE, storesOf } from './define-topology.ts';
 import { isStarved } from './merge.ts';
 import { OutputBuffer } from './output-buffer.ts';
+import { OutputDraft } from './output-draft.ts';
 import type { Clock, FetchedPartition, FetchRequest, LogPort } from './port.ts';
 import type { StoreProgress } from './restore.ts';
 import { POSITION_KEY, TaskCore, type ValueCodec } from './task-core.ts';
@@ -104,6 +105,9 @@ export class Task {
   readonly #producer: TransactionalProducer;
   readonly #outputs: OutputBuffer;
   readonly #inputs: readonly TaskInput[];
+  readonly #draft = new OutputDraft();
+  /** Changelog topics by store. */
+  readonly #changelogs: ReadonlyMap<string, string>;
   #dirty = false;
   #committing: Promise<void> | null = null;
   #failure: unknown = null;
@@ -129,7 +133,7 @@ export class Task {
       writerTasks: options.writerTasks,
       codec: options.codec,
       configOf: (hash) => options.configs.get(hash),
-      output: (record) => outputs.append(record),
+      output: (draft) => outputs.appendDraft(draft),
     });
     const producer = await TransactionalProducer.open({
       port,
@@ -154,6 +158,9 @@ export class Task {
     this.#producer = producer;
     this.#outputs = outputs;
     this.#inputs = inputs;
+    this.#changelogs = new Map(
+      storesOf(options.topology).map((store) => [store, changelogTopic(options.applicationId, store)]),
+    );
     const nowMs = options.clock.nowMs();
     this.#lastCommitAtMs = nowMs;
     this.#lastGroupOffsetsAtMs = nowMs;
@@ -311,21 +318,21 @@ export class Task {
 
   #writeChangelog(): void {
     const { applicationId, task } = this.#options;
-    const timestampMs = this.core.timeMs;
-    for (const { store, key, bytes } of this.core.graph.drainDirty()) {
-      const topic = changelogTopic(applicationId, store);
-      this.#outputs.append({
-        topic,
-        partition: task,
-        key: Buffer.from(key),
-        value: bytes,
-        headers: [],
-        timestampMs,
-      });
-    }
-    const topic = changelogTopic(applicationId, POSITIONS_STORE);
-    const value = Buffer.from(JSON.stringify(this.core.position()));
-    this.#outputs.append({ topic, partition: task, key: POSITION_KEY, value, headers: [], timestampMs });
+    const draft = this.#draft;
+    draft.partition = task;
+    draft.headers = [];
+    draft.timestampMs = this.core.timeMs;
+    this.core.graph.takeDirty((store, key, bytes, length) => {
+      draft.topic = this.#changelogs.get(store)!;
+      draft.setKey(key);
+      draft.valueBytes = bytes ?? draft.valueBytes;
+      draft.valueLength = bytes === null ? -1 : length;
+      this.#outputs.appendDraft(draft);
+    });
+    draft.topic = changelogTopic(applicationId, POSITIONS_STORE);
+    draft.setKey(POSITION_KEY);
+    draft.setValue(Buffer.from(JSON.stringify(this.core.position())));
+    this.#outputs.appendDraft(draft);
   }
 
   /** Silence is an input: an outside partition that says nothing gets a tick, stamped by the broker. */

@@ -1,6 +1,6 @@
 /** Values to bytes and back for the runtime: the generated codec of `schemas/` with a table of what the registry knows. */
 import { schemaText } from '../schemas/avsc-files.ts';
-import { decodeValue, encodeValue, WriterSchemas } from '../schemas/codec.ts';
+import { decodeValue, encodeShared, encodeValue, WriterSchemas } from '../schemas/codec.ts';
 import { learnWriterSchema, lookUpSchemaIds, type Registry, RegistryError } from '../schemas/registry.ts';
 import {
   isTopicName,
@@ -26,6 +26,10 @@ export function valueCodec(
     encode: (topic, value) => {
       const name = known(topic);
       return encodeValue(name, idOf(name), value as RecordOf[typeof name]);
+    },
+    encodeShared: (topic, value) => {
+      const name = known(topic);
+      return encodeShared(name, idOf(name), value as RecordOf[typeof name]);
     },
     fetchSchema,
   };

@@ -18,7 +18,7 @@ import {
 import { readCursor } from './read-cursor.ts';
 import { RECORD_SCHEMAS, type RecordSchema } from './records.ts';
 import { type RecordOf, type TopicName, topicDefinition } from './topics.ts';
-import { writeCursor } from './write-cursor.ts';
+import { type WriteCursor, writeCursor } from './write-cursor.ts';
 
 /** Bytes in front of the Avro body. */
 export const FRAMING_BYTES = 5;
@@ -29,10 +29,26 @@ export const FRAMING_BYTES = 5;
  * Throws `invalid-value`, `int-out-of-range` or `long-out-of-range`, naming the field.
  */
 export function encodeValue<T extends TopicName>(topic: T, schemaId: number, value: RecordOf[T]): Uint8Array {
+  const encoded = encodeShared(topic, schemaId, value);
+  const copy = Buffer.allocUnsafe(encoded.pos);
+  encoded.bytes.copy(copy, 0, 0, encoded.pos);
+  return copy;
+}
+
+/** The same without a buffer for each value: `bytes[0, pos)`, valid until the next value is encoded. */
+export function encodeShared<T extends TopicName>(
+  topic: T,
+  schemaId: number,
+  value: RecordOf[T],
+): Readonly<WriteCursor> {
   if (schemaId >>> 0 !== schemaId) throw new SchemaError('bad-framing', `schema id ${schemaId} is no uint32`);
   if (shared.bytes.length > SHARED_BYTES_MAX) shared = writeCursor(SHARED_BYTES);
-  shared.bytes[0] = MAGIC;
-  shared.bytes.writeUInt32BE(schemaId, 1);
+  const { bytes } = shared;
+  bytes[0] = MAGIC;
+  bytes[1] = schemaId >>> 24;
+  bytes[2] = schemaId >>> 16;
+  bytes[3] = schemaId >>> 8;
+  bytes[4] = schemaId;
   shared.pos = FRAMING_BYTES;
   const schema = recordSchema(topic);
   try {
@@ -44,9 +60,7 @@ export function encodeValue<T extends TopicName>(topic: T, schemaId: number, val
       cause: error,
     });
   }
-  const copy = Buffer.allocUnsafe(shared.pos);
-  shared.bytes.copy(copy, 0, 0, shared.pos);
-  return copy;
+  return shared;
 }
 
 /**
@@ -95,6 +109,10 @@ export class WriterSchemas {
   readonly #known = new Map<number, WriterSchema>();
   readonly #refused = new Map<number, string>();
   readonly #readers = new Map<TopicName, Map<number, ValueReader>>();
+  /** The latest that was asked for: records of one topic and schema come in rows. */
+  #latestTopic: TopicName | null = null;
+  #latestId = -1;
+  #latestReader: ValueReader = unreadable;
 
   /** Takes in what the registry holds under an id. A text that is no Avro schema makes the id unreadable. */
   learn(schemaId: number, text: string): void {
@@ -120,6 +138,15 @@ export class WriterSchemas {
 
   /** How to read this topic's records that were written under this id; errors as of {@link decodeValue}. */
   readerOf(topic: TopicName, schemaId: number): ValueReader {
+    if (topic === this.#latestTopic && schemaId === this.#latestId) return this.#latestReader;
+    const reader = this.#findReader(topic, schemaId);
+    this.#latestTopic = topic;
+    this.#latestId = schemaId;
+    this.#latestReader = reader;
+    return reader;
+  }
+
+  #findReader(topic: TopicName, schemaId: number): ValueReader {
     let readers = this.#readers.get(topic);
     if (readers === undefined) {
       readers = new Map();
@@ -159,11 +186,25 @@ const SHARED_BYTES = 64 * 1024;
 const SHARED_BYTES_MAX = 1024 * 1024;
 let shared = writeCursor(SHARED_BYTES);
 
+const NO_BYTES = new Uint8Array(0);
+
+function unreadable(): never {
+  throw new Error('no reader was asked for yet');
+}
+
 function generatedReader<T>(schema: RecordSchema<T>): ValueReader {
+  const cursor = readCursor(NO_BYTES);
   return (bytes, start) => {
-    const cursor = readCursor(bytes, start);
-    const value = schema.read(cursor);
-    expectEnd(cursor);
-    return value;
+    cursor.bytes = bytes;
+    cursor.pos = start;
+    cursor.end = bytes.length;
+    try {
+      const value = schema.read(cursor);
+      expectEnd(cursor);
+      return value;
+    } finally {
+      // a reader that is not used for a while must not keep a fetched batch
+      cursor.bytes = NO_BYTES;
+    }
   };
 }
