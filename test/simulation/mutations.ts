@@ -103,8 +103,8 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: '$2 $1',
   }),
   mutation('a restored store keeps what was forgotten', {
-    find: 'onEntry: (key, value) => core.graph.restore(',
-    replace: 'onEntry: (key, value) => value !== null && core.graph.restore(',
+    find: 'const old = store.find(key);',
+    replace: 'if (bytes === null) return; const old = store.find(key);',
   }),
   mutation('timers are not restored', {
     find: 'for (const { name, dueMs } of saved.timers)',

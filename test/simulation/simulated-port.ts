@@ -59,7 +59,7 @@ export class SimulatedPort implements LogPort {
   readonly #weather: Weather;
   readonly #positions: string;
   /** The group's generation is being checked. */
-  asserting = false;
+  #asserting = false;
   /** It was, and nothing was taken over since. */
   #mayTakeOver = false;
   /** Transactional ids that were taken over since. */
@@ -82,8 +82,8 @@ export class SimulatedPort implements LogPort {
    * next fetch is under way while tasks step.
    */
   readonly #atEnd = new Map<string, readonly boolean[]>();
-  /** Counts the tasks that were opened: what was asked for before tells nothing about them. */
-  #opened = 0;
+  /** How often the task of each partition was opened: what was asked for before tells nothing about it. */
+  readonly #opened = new Map<string, number>();
 
   constructor(options: SimulatedPortOptions) {
     this.#options = options;
@@ -102,8 +102,10 @@ export class SimulatedPort implements LogPort {
 
   bounds(partitions: readonly TopicPartition[]) {
     // a task is opened anew: where it stands is told by its position, not by what was fetched before
-    for (const partition of partitions) this.#atEnd.delete(nameOf(partition));
-    this.#opened += 1;
+    for (const name of partitions.map(nameOf)) {
+      this.#atEnd.delete(name);
+      this.#opened.set(name, (this.#opened.get(name) ?? 0) + 1);
+    }
     return this.#do(this.#stepOfReading(partitions, 'bounds'), () => this.#inner.bounds(partitions));
   }
 
@@ -117,12 +119,12 @@ export class SimulatedPort implements LogPort {
       await broker.clock.sleep(maxWaitMs);
       return [];
     }
-    const opened = this.#opened;
+    const opened = asked.map((one) => this.#opened.get(nameOf(one)));
     const answer = await this.#do(step, () => this.#inner.fetch(asked, maxWaitMs, maxBytes));
     for (const [i, { topic, partition, batches, bounds }] of answer.entries()) {
-      if (!isSource(topic) || opened !== this.#opened) continue;
-      const readTo = wholeBatchesEnd(batches) ?? asked[i]!.offset;
       const name = nameOf({ topic, partition });
+      if (!isSource(topic) || opened[i] !== this.#opened.get(name)) continue;
+      const readTo = wholeBatchesEnd(batches) ?? asked[i]!.offset;
       this.#atEnd.set(name, [readTo >= bounds.highWatermark, ...(this.#atEnd.get(name) ?? []).slice(0, 1)]);
     }
     return answer;
@@ -206,11 +208,9 @@ export class SimulatedPort implements LogPort {
   }
 
   async heartbeat(membership: GroupMembership) {
-    const { asserting } = this;
+    const asserting = this.#asserting;
     await this.#do(asserting ? 'assert' : 'heartbeat', () => this.#inner.heartbeat(membership));
-    if (!asserting) return;
-    this.#mayTakeOver = true;
-    this.#taken.clear();
+    if (asserting) this.#mayTakeOver = true;
   }
 
   leaveGroup(membership: GroupMembership) {
@@ -219,6 +219,17 @@ export class SimulatedPort implements LogPort {
 
   close() {
     return this.#inner.close();
+  }
+
+  /** A task is about to be opened: `check` asks whether the group still gives it to this instance. */
+  async opening(check: () => Promise<void>): Promise<void> {
+    this.#taken.clear();
+    this.#asserting = true;
+    try {
+      await check();
+    } finally {
+      this.#asserting = false;
+    }
   }
 
   #stepOfReading(partitions: readonly TopicPartition[], otherwise: Step): Step {

@@ -191,14 +191,7 @@ function watched(openGroup: OpenGroup, port: SimulatedPort): OpenGroup {
     const session = await openGroup(taskCount);
     return {
       ...session,
-      assertGeneration: async (generation) => {
-        port.asserting = true;
-        try {
-          await session.assertGeneration(generation);
-        } finally {
-          port.asserting = false;
-        }
-      },
+      assertGeneration: (generation) => port.opening(() => session.assertGeneration(generation)),
     };
   };
 }
