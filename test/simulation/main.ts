@@ -93,6 +93,7 @@ async function runMany(options: Options): Promise<number> {
     fired: new Map(),
     notFired: new Map(),
   };
+  say(`seeds ${first} to ${first + seeds - 1}, at least ${options.events} events each, ${jobs} threads`);
   const startedMs = performance.now();
   const progress = progressOf(options, totals, startedMs);
   let next = first;
