@@ -45,7 +45,7 @@ test('the same frozen input gives the same output whichever input of a merged pa
 
 test('readers that go on without a writer say so in the log, and each topology repeats it from there', async () => {
   let ticks = 0;
-  for (let seed = 1; seed <= 12; seed++) {
+  for (let seed = 1; seed <= 24; seed++) {
     const plan = planOf({ seed, events: 800 });
     const { contents } = await simulate(plan, { sealWaitMs: 600 });
     ticks += ticksIn(contents);
