@@ -23,6 +23,19 @@ export const audioSilence = audioBlockDetector({
     const confidencePermille = Math.min(1_000, 800 + Math.floor(underCenti / 5));
     return { verdict: 'bad', confidencePermille, figure: loudestCentiDbfs };
   },
+  goodUpTo({ audioChannels, audioRmsCentiDbfs }, from, settings) {
+    const count = audioRmsCentiDbfs.length;
+    let at = from * audioChannels;
+    while (at < count) {
+      // one loud channel is enough
+      let channel = 0;
+      while (channel < audioChannels && audioRmsCentiDbfs[at + channel]! < settings.rmsCentiDbfsLimit)
+        channel += 1;
+      if (channel === audioChannels) break;
+      at += audioChannels;
+    }
+    return at / audioChannels;
+  },
   describe: (run, settings) =>
     `every channel at ${decibels(run.figureMax)} dBFS RMS or less (limit ${decibels(settings.rmsCentiDbfsLimit)}) ` +
     `for ${run.badToMs - run.startMs} ms`,

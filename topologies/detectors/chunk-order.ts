@@ -73,21 +73,24 @@ export const chunkOrder: Reducer<State, FrameFeatures, StreamStep> = {
       return [...forgetUnknown(state), { kind: 'dead-letter', code: 'bad-chunk', reason: fault }];
     const repeated = repeatOf(state, chunk);
     if (repeated !== null) return [{ kind: 'drop', reason: repeated }];
-    const effects = [...onOrder(state, chunk, input.origin), ...onEvent(state, chunk, input.timeMs)];
-    const timers = deadlines(state, input.timeMs, settings);
-    return [...effects, ...timers];
+    const effects: Effect<StreamStep>[] = [];
+    onOrder(state, chunk, input.origin, effects);
+    onEvent(state, chunk, input.timeMs, effects);
+    setDeadlines(state, input.timeMs, settings, effects);
+    return effects;
   },
 };
 
 /** What is wrong with a chunk, in words; null when nothing is. */
 function faultOf(chunk: FrameFeatures): string | null {
-  const pictures = chunk.framePtsMs.length;
-  for (const name of PICTURE_COLUMNS) {
-    if (chunk[name].length !== pictures)
-      return `${name} has ${chunk[name].length} entries for ${pictures} pictures`;
+  const { framePtsMs } = chunk;
+  const pictures = framePtsMs.length;
+  if (!hasWholeColumns(chunk, pictures)) {
+    const name = PICTURE_COLUMNS.find((column) => chunk[column].length !== pictures)!;
+    return `${name} has ${chunk[name].length} entries for ${pictures} pictures`;
   }
   for (let i = 1; i < pictures; i++) {
-    if (chunk.framePtsMs[i]! <= chunk.framePtsMs[i - 1]!) return `framePtsMs does not rise at picture ${i}`;
+    if (framePtsMs[i]! <= framePtsMs[i - 1]!) return `framePtsMs does not rise at picture ${i}`;
   }
   if (chunk.seq < 0 || chunk.durationMs < 0) return 'seq and durationMs may not be negative';
   if (chunk.audioChannels < 0 || chunk.audioBlockMs <= 0)
@@ -109,6 +112,20 @@ const PICTURE_COLUMNS = [
   'anchorAgeMs',
 ] as const;
 
+/** The question of {@link PICTURE_COLUMNS} with every name written out: a look-up by name would cost more than a detector. */
+function hasWholeColumns(chunk: FrameFeatures, pictures: number): boolean {
+  return (
+    chunk.lumaMeanCenti.length === pictures &&
+    chunk.lumaSpreadCenti.length === pictures &&
+    chunk.chromaSpreadCenti.length === pictures &&
+    chunk.darkPermille.length === pictures &&
+    chunk.diffMeanCenti.length === pictures &&
+    chunk.anchorMeanCenti.length === pictures &&
+    chunk.anchorPeakCenti.length === pictures &&
+    chunk.anchorAgeMs.length === pictures
+  );
+}
+
 function repeatOf(state: State, chunk: FrameFeatures): string | null {
   if (!state.known || chunk.probeEpochMs > state.probeEpochMs) return null;
   if (chunk.probeEpochMs < state.probeEpochMs) return 'chunk-of-earlier-probe-run';
@@ -117,8 +134,7 @@ function repeatOf(state: State, chunk: FrameFeatures): string | null {
 }
 
 /** Takes the chunk's place in the row; says that the row begins anew where the probe does. */
-function onOrder(state: State, chunk: FrameFeatures, origin: Origin): Effect<StreamStep>[] {
-  const effects: Effect<StreamStep>[] = [];
+function onOrder(state: State, chunk: FrameFeatures, origin: Origin, effects: Effect<StreamStep>[]): void {
   if (state.known && chunk.probeEpochMs > state.probeEpochMs) {
     effects.push(interrupt(state, 'new-probe-run', `probe ${chunk.probeId} began anew`, 0));
   }
@@ -136,49 +152,52 @@ function onOrder(state: State, chunk: FrameFeatures, origin: Origin): Effect<Str
   state.lastTopic = origin.topic;
   state.lastPartition = origin.partition;
   state.lastOffset = origin.offset;
-  return effects;
 }
 
-function onEvent(state: State, chunk: FrameFeatures, timeMs: number): readonly Effect<StreamStep>[] {
+function onEvent(state: State, chunk: FrameFeatures, timeMs: number, effects: Effect<StreamStep>[]): void {
   const jumped = chunk.seq !== state.seq + 1;
   state.seq = chunk.seq;
   const sentence = chunk.eventReason;
   switch (chunk.event) {
-    case 'features': {
+    case 'features':
       state.phase = 'watching';
       state.coveredToMs = Math.max(state.coveredToMs, chunk.basePtsMs + chunk.durationMs);
-      const value: StreamStep = {
-        ...baseOf(state, chunk.decodedAtMs),
-        kind: 'features',
-        chunk,
-        jumped,
-      };
-      const effect: Effect<StreamStep> = { kind: 'forward', value };
+      effects.push({ kind: 'forward', value: featuresStep(state, chunk, jumped) });
       state.lastFeaturesAtMs = timeMs;
-      return [effect];
-    }
+      return;
     case 'signal-lost':
       state.phase = 'lost';
-      return [interrupt(state, 'signal-lost', sentence || 'the probe gets no input', chunk.decodedAtMs)];
+      effects.push(interrupt(state, 'signal-lost', sentence || 'the probe gets no input', chunk.decodedAtMs));
+      return;
     case 'probe-lost':
       state.phase = 'lost';
-      return [interrupt(state, 'probe-lost', sentence || 'the decoder died', chunk.decodedAtMs)];
+      effects.push(interrupt(state, 'probe-lost', sentence || 'the decoder died', chunk.decodedAtMs));
+      return;
     case 'end':
       state.phase = 'ended';
-      return [interrupt(state, 'stream-ended', sentence || 'the input ended', chunk.decodedAtMs)];
+      effects.push(interrupt(state, 'stream-ended', sentence || 'the input ended', chunk.decodedAtMs));
+      return;
     case 'signal-restored':
       // Features tell that it is back; until then the probe is given the time of the deadline.
       if (state.phase !== 'ended') state.phase = 'watching';
-      return NOTHING;
+      return;
     default:
-      return [{ kind: 'drop', reason: 'unknown-probe-event' }];
+      effects.push({ kind: 'drop', reason: 'unknown-probe-event' });
   }
 }
 
-function deadlines(state: State, timeMs: number, settings: typeof SIGNAL_DEFAULTS): readonly Effect<never>[] {
-  const retire: Effect<never> = { kind: 'schedule', name: 'retire', dueMs: timeMs + settings.retireAfterMs };
-  if (state.phase !== 'watching') return [{ kind: 'cancel', name: 'silent' }, retire];
-  return [{ kind: 'schedule', name: 'silent', dueMs: timeMs + settings.silentAfterMs }, retire];
+function setDeadlines(
+  state: State,
+  timeMs: number,
+  settings: typeof SIGNAL_DEFAULTS,
+  effects: Effect<StreamStep>[],
+): void {
+  effects.push(
+    state.phase === 'watching'
+      ? { kind: 'schedule', name: 'silent', dueMs: timeMs + settings.silentAfterMs }
+      : { kind: 'cancel', name: 'silent' },
+    { kind: 'schedule', name: 'retire', dueMs: timeMs + settings.retireAfterMs },
+  );
 }
 
 function onDeadline(state: State, name: string): readonly Effect<StreamStep>[] {
@@ -198,10 +217,15 @@ function interrupt(
   sentence: string,
   decodedAtMs: number,
 ): Effect<StreamStep> {
-  const { lastFeaturesAtMs } = state;
+  const { probeId, probeEpochMs, coveredToMs, lastFeaturesAtMs } = state;
   const value: StreamStep = {
-    ...baseOf(state, decodedAtMs),
     kind: 'interrupted',
+    scope: scopeOf(state),
+    probeId,
+    probeEpochMs,
+    coveredToMs,
+    decodedAtMs,
+    evidence: lastOf(state),
     why,
     sentence,
     lastFeaturesAtMs,
@@ -209,21 +233,27 @@ function interrupt(
   return { kind: 'forward', value };
 }
 
-function baseOf(state: State, decodedAtMs: number) {
-  const { programmeId, renditionId, vantage, probeId, probeEpochMs, coveredToMs } = state;
-  const evidence: Origin = {
-    topic: state.lastTopic,
-    partition: state.lastPartition,
-    offset: state.lastOffset,
-  };
+function featuresStep(state: State, chunk: FrameFeatures, jumped: boolean): StreamStep {
   return {
-    scope: { programmeId, renditionId, vantage },
-    probeId,
-    probeEpochMs,
-    coveredToMs,
-    decodedAtMs,
-    evidence,
+    kind: 'features',
+    scope: scopeOf(state),
+    probeId: state.probeId,
+    probeEpochMs: state.probeEpochMs,
+    coveredToMs: state.coveredToMs,
+    decodedAtMs: chunk.decodedAtMs,
+    evidence: lastOf(state),
+    chunk,
+    jumped,
   };
+}
+
+function scopeOf({ programmeId, renditionId, vantage }: State): StreamScope {
+  return { programmeId, renditionId, vantage };
+}
+
+/** The stream's last record. */
+function lastOf({ lastTopic, lastPartition, lastOffset }: State): Origin {
+  return { topic: lastTopic, partition: lastPartition, offset: lastOffset };
 }
 
 /** A key of which nothing good was ever heard keeps no state. */

@@ -13,7 +13,8 @@ import assert from 'node:assert/strict';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
 import { streamDetectionWith } from '../stream-detection.ts';
-import type { Detector, Frame } from './sample-detector.ts';
+import type { Detector } from './sample-detector.ts';
+import type { Frame } from './samples.ts';
 import type { DetectionConfig } from './settings.ts';
 
 /** What differs from an ordinary moving picture with ordinary sound. */

@@ -107,28 +107,51 @@ function addPictures(figures: Figures, chunk: FrameFeatures): void {
     );
   }
   const gapMs = Math.max(GAP_MS, Math.ceil((2 * frameIntervalUs) / 1_000));
+  const { basePtsMs, framePtsMs, lumaMeanCenti, lumaSpreadCenti, diffMeanCenti, darkPermille, anchorAgeMs } =
+    chunk;
+  // sums in locals, because this is most of what a stream without defects costs
+  let lastMs = figures.lastFrameMs ?? Number.POSITIVE_INFINITY;
+  let gaps = 0;
+  let meanSum = 0;
+  let spreadSum = 0;
+  let diffSum = 0;
+  let darkMax = figures.darkPermilleMax;
+  let stillMax = figures.stillMsMax;
   for (let i = 0; i < pictures; i++) {
-    const ptsMs = chunk.basePtsMs + chunk.framePtsMs[i]!;
-    if (figures.lastFrameMs !== null && ptsMs - figures.lastFrameMs >= gapMs) figures.ptsGaps += 1;
-    figures.lastFrameMs = ptsMs;
-    figures.lumaMeanSum += chunk.lumaMeanCenti[i]!;
-    figures.lumaSpreadSum += chunk.lumaSpreadCenti[i]!;
-    figures.diffSum += chunk.diffMeanCenti[i]!;
-    figures.darkPermilleMax = Math.max(figures.darkPermilleMax, chunk.darkPermille[i]!);
-    figures.stillMsMax = Math.max(figures.stillMsMax, chunk.anchorAgeMs[i]!);
+    const ptsMs = basePtsMs + framePtsMs[i]!;
+    if (ptsMs - lastMs >= gapMs) gaps += 1;
+    lastMs = ptsMs;
+    meanSum += lumaMeanCenti[i]!;
+    spreadSum += lumaSpreadCenti[i]!;
+    diffSum += diffMeanCenti[i]!;
+    if (darkPermille[i]! > darkMax) darkMax = darkPermille[i]!;
+    if (anchorAgeMs[i]! > stillMax) stillMax = anchorAgeMs[i]!;
   }
+  if (pictures > 0) figures.lastFrameMs = lastMs;
+  figures.ptsGaps += gaps;
+  figures.lumaMeanSum += meanSum;
+  figures.lumaSpreadSum += spreadSum;
+  figures.diffSum += diffSum;
+  figures.darkPermilleMax = darkMax;
+  figures.stillMsMax = stillMax;
 }
 
 function addSound(figures: Figures, chunk: FrameFeatures): void {
-  const { audioChannels: channels, audioRmsCentiDbfs: levels } = chunk;
+  const { audioChannels: channels, audioRmsCentiDbfs: levels, audioPeakCentiDbfs: peaks } = chunk;
+  let { peakMax } = figures;
+  let rmsSum = 0;
+  let silentBlocks = 0;
   for (let from = 0; from < levels.length; from += channels) {
     let loudest = levels[from]!;
     for (let at = from; at < from + channels; at++) {
-      loudest = Math.max(loudest, levels[at]!);
-      figures.peakMax = Math.max(figures.peakMax, chunk.audioPeakCentiDbfs[at]!);
+      if (levels[at]! > loudest) loudest = levels[at]!;
+      if (peaks[at]! > peakMax) peakMax = peaks[at]!;
     }
-    figures.blocks += 1;
-    figures.rmsSum += loudest;
-    if (loudest < SILENT_CENTI_DBFS) figures.silentMs += chunk.audioBlockMs;
+    rmsSum += loudest;
+    if (loudest < SILENT_CENTI_DBFS) silentBlocks += 1;
   }
+  figures.peakMax = peakMax;
+  figures.blocks += levels.length / channels;
+  figures.rmsSum += rmsSum;
+  figures.silentMs += silentBlocks * chunk.audioBlockMs;
 }

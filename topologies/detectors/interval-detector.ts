@@ -31,9 +31,6 @@ export type IntervalSettings = Settings & {
 /** Defaults of `suspendMs` and the severities; `minMs` and `joinMs` are each type's own (definitions, section 1). */
 export const INTERVAL_DEFAULTS = { suspendMs: 5_000, highAfterMs: 10_000, criticalAfterMs: 60_000 } as const;
 
-/** One sample: it begins at `startMs` and stands for at most `holdMs` where no next one follows. */
-export type Sample = { readonly startMs: number; readonly holdMs: number };
-
 export type Judgement =
   | { readonly verdict: 'good' }
   /** Cannot be judged: not watched, never good. */
@@ -107,25 +104,44 @@ export type IntervalContext = {
   readonly out: Transition[];
 };
 
-/** Takes the next sample, in order of time. One that begins before time already accounted for begins there. */
+/**
+ * Takes the next sample, in order of time. One that begins before time already accounted for begins there. It stands for
+ * at most `holdMs` where no next one follows.
+ */
 export function takeSample(
   state: IntervalState,
-  sample: Sample,
+  sampleStartMs: number,
+  holdMs: number,
   judgement: Judgement,
   context: IntervalContext,
 ): void {
-  settleTo(state, sample.startMs, context);
-  const startMs = Math.max(sample.startMs, state.settledToMs);
+  settleTo(state, sampleStartMs, context);
+  const startMs = Math.max(sampleStartMs, state.settledToMs);
   if (state.verdict === 'none') state.floorMs = startMs;
   state.verdict = judgement.verdict;
   state.sampleStartMs = startMs;
-  state.holdMs = sample.holdMs;
+  state.holdMs = holdMs;
   state.settledToMs = startMs;
   if (judgement.verdict === 'bad') takeBad(state, startMs, judgement, context);
   else if (judgement.verdict === 'good' && state.run !== null) {
     state.run.ended = true;
     endIfOver(state, startMs, context);
   }
+}
+
+/** The same for a row of good samples, where no run has begun: only its first and its last one leave a trace. */
+export function takeGood(
+  state: IntervalState,
+  firstStartMs: number,
+  lastStartMs: number,
+  holdMs: number,
+): void {
+  if (state.verdict === 'none') state.floorMs = Math.max(firstStartMs, state.settledToMs);
+  const startMs = Math.max(lastStartMs, state.settledToMs);
+  state.verdict = 'good';
+  state.sampleStartMs = startMs;
+  state.holdMs = holdMs;
+  state.settledToMs = startMs;
 }
 
 /** Presentation time went on to `toMs`, and every sample before it was taken. */

@@ -40,6 +40,8 @@ type Held = StateOf<(typeof HELD)['fields']>;
 /** Ended defects that are remembered: no type needs longer to be sure than these take to come about. */
 const PAST_MAX = 16;
 
+const NONE: readonly StreamDefect[] = [];
+
 /** Where a step's records go, and what they all say. */
 type Report = Surroundings & {
   readonly state: State;
@@ -59,6 +61,7 @@ export const precedence: Reducer<State, Transition | StreamStep, StreamDefect> =
       return NOTHING;
     }
     const records = resolve(state, given, input.timeMs, context);
+    if (records.length === 0 && given.kind === 'features') return NOTHING;
     const key = given.scope.programmeId;
     const effects: Effect<StreamDefect>[] = records.map((value) => ({ kind: 'forward', value, key }));
     if (given.kind === 'interrupted' && given.why === 'retired') effects.push({ kind: 'forget' });
@@ -73,12 +76,15 @@ function resolve(
   context: StepContext,
 ): readonly StreamDefect[] {
   const { timeline } = state;
+  const { sealedUpToMs } = context;
+  const isAnchored =
+    step.kind === 'features' && takeChunk(timeline, step.chunk, step.coveredToMs, timeMs, sealedUpToMs);
+  // nearly always: nothing was told, nothing is held
+  if (!isAnchored && step.kind === 'features' && state.told.length === 0 && state.held.size === 0)
+    return NONE;
   const out: StreamDefect[] = [];
   const around = { step, timeline, timeMs, configHash: context.configHash };
-  const { sealedUpToMs } = context;
-  if (step.kind === 'features' && takeChunk(timeline, step.chunk, step.coveredToMs, timeMs, sealedUpToMs)) {
-    out.push(anchorRecord(around));
-  }
+  if (isAnchored) out.push(anchorRecord(around));
   const report: Report = { ...around, state, sealedMs: sealedPresentationMs(timeline, sealedUpToMs), out };
   const told = state.told;
   state.told = [];

@@ -26,13 +26,30 @@ export function settingsFor<S extends Settings>(
   scope: StreamScope,
 ): S {
   if (config === null || config === undefined) return defaults;
-  const { detectors, streams } = config as DetectionConfig;
-  return {
-    ...defaults,
-    ...detectors?.[type],
-    ...streams?.[scope.programmeId]?.[type],
-    ...streams?.[streamKeyOf(scope)]?.[type],
-  };
+  const { streams } = config as DetectionConfig;
+  const common = commonSettings(config, type, defaults);
+  if (streams === undefined) return common;
+  const ofProgramme = streams[scope.programmeId]?.[type];
+  const ofStream = streams[streamKeyOf(scope)]?.[type];
+  if (ofProgramme === undefined && ofStream === undefined) return common;
+  return { ...common, ...ofProgramme, ...ofStream };
+}
+
+/** What holds for all streams, by configuration and defaults: it is asked for with every chunk, and nobody changes it. */
+const COMMON = new WeakMap<object, WeakMap<Settings, Settings>>();
+
+function commonSettings<S extends Settings>(config: object, type: string, defaults: S): S {
+  let byDefaults = COMMON.get(config);
+  if (byDefaults === undefined) {
+    byDefaults = new WeakMap();
+    COMMON.set(config, byDefaults);
+  }
+  let common = byDefaults.get(defaults);
+  if (common === undefined) {
+    common = { ...defaults, ...(config as DetectionConfig).detectors?.[type] };
+    byDefaults.set(defaults, common);
+  }
+  return common as S;
 }
 
 /**

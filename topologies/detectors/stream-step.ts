@@ -12,9 +12,21 @@ export type StreamScope = {
 };
 
 /** State key of a stream: programme, rendition and vantage, with slashes inside them escaped. */
-export function streamKeyOf(scope: StreamScope): string {
-  return [scope.programmeId, scope.renditionId, scope.vantage].map(escapePart).join('/');
+export function streamKeyOf({ programmeId, renditionId, vantage }: StreamScope): string {
+  const known = KEYS.get(programmeId);
+  if (known !== undefined && known.renditionId === renditionId && known.vantage === vantage) return known.key;
+  const key = `${escapePart(programmeId)}/${escapePart(renditionId)}/${escapePart(vantage)}`;
+  if (KEYS.size >= KEYS_MAX) KEYS.clear();
+  KEYS.set(programmeId, { renditionId, vantage, key });
+  return key;
 }
+
+/** Keys that were made lately, by programme: the same few come again and again. */
+const KEYS = new Map<
+  string,
+  { readonly renditionId: string; readonly vantage: string; readonly key: string }
+>();
+const KEYS_MAX = 20_000;
 
 /** Why the features of a stream stop. */
 export type Interruption =

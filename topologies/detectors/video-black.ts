@@ -26,6 +26,11 @@ export const videoBlack = frameDetector({
     );
     return { verdict: 'bad', confidencePermille, figure: frame.darkPermille };
   },
+  goodUpTo({ darkPermille }, from, settings) {
+    let index = from;
+    while (index < darkPermille.length && darkPermille[index]! < settings.darkPermilleMin) index += 1;
+    return index;
+  },
   describe: (run, settings) =>
     `at least ${run.figureMin} of 1000 pixels dark and neutral (limit ${settings.darkPermilleMin}) in every picture ` +
     `for ${run.badToMs - run.startMs} ms`,

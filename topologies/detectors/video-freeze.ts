@@ -14,7 +14,8 @@
  */
 import { type StateOf, structCodec } from '../../runtime/struct-codec.ts';
 import { GOOD, INTERVAL_DEFAULTS, type Judgement } from './interval-detector.ts';
-import { type Frame, frameDetector } from './sample-detector.ts';
+import { frameDetector } from './sample-detector.ts';
+import type { Frame } from './samples.ts';
 
 const DEFAULTS = {
   ...INTERVAL_DEFAULTS,
@@ -64,15 +65,33 @@ export const videoFreeze = frameDetector({
   },
   frameHoldMs,
   judge(frame, settings, open, memo) {
-    const judgement =
-      frame.anchorAgeMs === 0 ? beginRun(frame, settings, memo) : judgeStill(frame, settings, open, memo);
-    memo.lastMs = frame.ptsMs;
-    if (frame.diffMeanCenti < NO_PREDECESSOR_CENTI) {
-      memo.motionCenti = Math.floor(
-        (3 * (memo.motionCenti ?? frame.diffMeanCenti) + frame.diffMeanCenti) / 4,
-      );
-    }
+    let judgement = GOOD;
+    if (frame.anchorAgeMs === 0) beginRun(frame.ptsMs, frame.diffMeanCenti, settings, memo);
+    else judgement = judgeStill(frame, settings, open, memo);
+    follow(frame.ptsMs, frame.diffMeanCenti, memo);
     return judgement;
+  },
+  goodUpTo(chunk, from, settings, memo) {
+    const { basePtsMs, framePtsMs, anchorAgeMs, diffMeanCenti } = chunk;
+    const holdMs = frameHoldMs(Math.ceil(chunk.frameIntervalUs / 1_000));
+    let index = from;
+    for (; index < framePtsMs.length; index++) {
+      const ptsMs = basePtsMs + framePtsMs[index]!;
+      const change = diffMeanCenti[index]!;
+      if (anchorAgeMs[index] === 0) beginRun(ptsMs, change, settings, memo);
+      // A still picture is good as long as none of its run repeats another. Lost chunks are for `judge` to see.
+      else if (
+        index > 0 &&
+        memo.repeats === 0 &&
+        !repeats(change, settings) &&
+        settings.repeatPermilleMin > 0
+      ) {
+        addStill(ptsMs, ptsMs - memo.lastMs > holdMs, false, memo);
+        if (memo.pictures === WINDOW_PICTURES) memo.stillFromMs = ptsMs;
+      } else break;
+      follow(ptsMs, change, memo);
+    }
+    return index;
   },
   describe: (run) =>
     `no change beyond coding noise for ${run.badToMs - run.startMs} ms: at most ${run.figureMax} hundredths of a ` +
@@ -92,27 +111,39 @@ const WINDOW_MASK = (1 << WINDOW_PICTURES) - 1;
 const NO_PREDECESSOR_CENTI = 25_500;
 
 /** The picture changed: it is the anchor, and perhaps the first of a freeze, which the next ones will tell. */
-function beginRun(frame: Frame, settings: typeof DEFAULTS, memo: Memo): Judgement {
+function beginRun(ptsMs: number, change: number, settings: typeof DEFAULTS, memo: Memo): void {
   const { motionCenti } = memo;
-  const change = frame.diffMeanCenti;
   memo.repeats = 0;
   memo.pictures = 0;
-  memo.stillFromMs = frame.ptsMs;
+  memo.stillFromMs = ptsMs;
   // Nothing is known of what came before the first picture: then a freeze is taken for the fault that it may be.
   memo.stoppedShort =
     motionCenti === null ||
     (motionCenti >= settings.motionCentiMin && change <= 3 * motionCenti && 2 * change >= motionCenti);
-  return GOOD;
+}
+
+/** What the next picture is held against. */
+function follow(ptsMs: number, change: number, memo: Memo): void {
+  memo.lastMs = ptsMs;
+  if (change < NO_PREDECESSOR_CENTI) {
+    memo.motionCenti = Math.floor((3 * (memo.motionCenti ?? change) + change) / 4);
+  }
+}
+
+function repeats(change: number, settings: typeof DEFAULTS): boolean {
+  return change <= settings.repeatCentiMax;
+}
+
+function addStill(ptsMs: number, afterGap: boolean, isRepeat: boolean, memo: Memo): void {
+  if (afterGap) memo.stillFromMs = ptsMs;
+  memo.repeats = ((memo.repeats << 1) | (isRepeat ? 1 : 0)) & WINDOW_MASK;
+  memo.pictures = Math.min(memo.pictures + 1, WINDOW_PICTURES);
 }
 
 function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo: Memo): Judgement {
   // Missing pictures are no freeze, but chunks that were lost on the way are bridged: the probe saw them.
-  if (!frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs)) {
-    memo.stillFromMs = frame.ptsMs;
-  }
-  const isRepeat = frame.diffMeanCenti <= settings.repeatCentiMax;
-  memo.repeats = ((memo.repeats << 1) | (isRepeat ? 1 : 0)) & WINDOW_MASK;
-  memo.pictures = Math.min(memo.pictures + 1, WINDOW_PICTURES);
+  const afterGap = !frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs);
+  addStill(frame.ptsMs, afterGap, repeats(frame.diffMeanCenti, settings), memo);
   const repeatPermille = Math.floor((countBits(memo.repeats) * 1_000) / memo.pictures);
   if (repeatPermille < (open ? settings.repeatPermilleStay : settings.repeatPermilleMin)) {
     // A full window without repeats is grain: what freezes later did not freeze before here.

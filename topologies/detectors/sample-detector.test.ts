@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { FrameFeatures } from '../../schemas/records.ts';
+import { DETECTORS } from '../stream-detection.ts';
+import { cut, draw } from './drawn-stream.ts';
+import type { DetectionConfig } from './settings.ts';
+
+/** An ordinary chunk, to be given other columns. */
+const [ORDINARY] = cut(draw('..', { '.': {} }), []) as [FrameFeatures];
+
+/** Figures at and about every threshold, so that short runs of all kinds come about. */
+const anyPicture = fc.record({
+  stepMs: fc.constantFrom(33, 33, 33, 34, 100, 101, 500, 1_000),
+  still: fc.constantFrom(false, true, true),
+  diffMeanCenti: fc.constantFrom(0, 4, 5, 19, 20, 150, 150, 450, 25_500),
+  darkPermille: fc.constantFrom(0, 939, 940, 949, 950, 951, 1_000),
+});
+const anyLevel = fc.constantFrom(-2_000, -5_999, -6_000, -6_001, -9_000);
+const anyChunk = fc.record({
+  pictures: fc.array(anyPicture, { maxLength: 30 }),
+  channels: fc.constantFrom(0, 1, 2, 2, 6),
+  levels: fc.array(anyLevel, { minLength: 60, maxLength: 60 }),
+  blocks: fc.nat(10),
+  intervalUs: fc.constantFrom(0, 33_333, 40_000),
+  jumped: fc.constantFrom(false, false, false, true),
+  backMs: fc.constantFrom(0, 0, 0, 5, 700),
+  /** What the chunk covers after its last picture. */
+  tailMs: fc.constantFrom(33, 33, 1_500),
+});
+/** Rows in which one kind of picture or sound prevails, so that runs last. */
+const anyChunks = fc.array(fc.tuple(anyChunk, fc.integer({ min: 1, max: 5 })), {
+  minLength: 1,
+  maxLength: 12,
+});
+const anyConfig = fc.constantFrom<DetectionConfig | null>(
+  null,
+  { detectors: { 'video-freeze': { minMs: 100, repeatPermilleMin: 100, repeatPermilleStay: 900 } } },
+  {
+    detectors: {
+      'video-black': { minMs: 200, joinMs: 300 },
+      'video-freeze': { minMs: 200, repeatPermilleMin: 0, motionCentiMin: 0 },
+      'audio-silence': { minMs: 200 },
+    },
+  },
+);
+
+test('short cuts find what judging every sample finds, and remember the same', () => {
+  fc.assert(
+    fc.property(anyChunks, anyConfig, (rows, config) => {
+      const steps = stepsOf(rows.flatMap(([chunk, times]) => Array.from({ length: times }, () => chunk)));
+      for (const { reducer, judging } of DETECTORS) {
+        const states = [reducer.init('k'), judging.init('k')];
+        for (const value of steps) {
+          const input = { kind: 'record', key: 'k', timeMs: 0, value, origin: value.evidence } as const;
+          const context = { config, configHash: 'c', sealedUpToMs: 0 };
+          const told = [reducer, judging].map((one, at) => one.step(states[at], input, context));
+          assert.deepEqual(told[0], told[1]);
+          assert.deepEqual(reducer.state.encode(states[0]), reducer.state.encode(states[1]));
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+type AnyChunk = typeof anyChunk extends fc.Arbitrary<infer C> ? C : never;
+
+function stepsOf(chunks: readonly AnyChunk[]) {
+  let ptsMs = 0;
+  let anchorMs = 0;
+  return chunks.map((drawn, seq) => {
+    const basePtsMs = Math.max(0, ptsMs - drawn.backMs);
+    const times: number[] = [];
+    const ages: number[] = [];
+    for (const { stepMs, still } of drawn.pictures) {
+      ptsMs += stepMs;
+      if (!still) anchorMs = ptsMs;
+      times.push(ptsMs - basePtsMs);
+      ages.push(ptsMs - anchorMs);
+    }
+    const coveredToMs = ptsMs + drawn.tailMs;
+    ptsMs = Math.max(ptsMs, coveredToMs - 33);
+    const levels = drawn.levels.slice(0, drawn.blocks * drawn.channels);
+    const column = (name: 'diffMeanCenti' | 'darkPermille') => drawn.pictures.map((picture) => picture[name]);
+    const chunk: FrameFeatures = {
+      ...ORDINARY,
+      seq,
+      basePtsMs,
+      durationMs: coveredToMs - basePtsMs,
+      frameIntervalUs: drawn.intervalUs,
+      framePtsMs: times,
+      anchorAgeMs: ages,
+      anchorMeanCenti: ages.map((age) => age % 7),
+      diffMeanCenti: column('diffMeanCenti'),
+      darkPermille: column('darkPermille'),
+      audioChannels: drawn.channels,
+      audioRmsCentiDbfs: levels,
+      audioPeakCentiDbfs: levels,
+    };
+    return {
+      kind: 'features',
+      scope: chunk,
+      probeId: chunk.probeId,
+      probeEpochMs: chunk.probeEpochMs,
+      coveredToMs,
+      decodedAtMs: 0,
+      evidence: { topic: 'frame-features', partition: 0, offset: seq },
+      chunk,
+      jumped: drawn.jumped,
+    } as const;
+  });
+}
