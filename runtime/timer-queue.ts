@@ -25,6 +25,11 @@ export class TimerQueue<Owner> {
     return this.#size;
   }
 
+  /** Entries in the heap, those of timers that were moved or deleted included. */
+  get heapSize(): number {
+    return this.#heap.size;
+  }
+
   add(owner: Owner, reducer: string, key: string, name: string, dueMs: number): Timer<Owner> {
     const timer: SetTimer<Owner> = { owner, reducer, key, name, dueMs, entry: null };
     this.#size += 1;
