@@ -2,6 +2,7 @@
 import { POSITIONS_STORE, storesOf } from '../runtime/define-topology.ts';
 import { applicationIdOf } from '../runtime/deploy.ts';
 import { LogError, type LogPort, type TopicDescription } from '../runtime/port.ts';
+import { snapshotTopic } from '../runtime/snapshot.ts';
 import { changelogTopic } from '../runtime/task-inputs.ts';
 import type { Topology } from '../runtime/topology.ts';
 import { taskCountOf } from '../runtime/worker.ts';
@@ -24,8 +25,8 @@ type Shape = {
 
 export type TopicReport = {
   readonly topic: string;
-  /** `changelog`: holds the state of a topology, for its tasks only. */
-  readonly kind: 'public' | 'internal' | 'changelog';
+  /** `changelog`: holds the state of a topology, for its tasks only. `snapshots`: where an audit of it may begin. */
+  readonly kind: 'public' | 'internal' | 'changelog' | 'snapshots';
   /** What record keys are made of. */
   readonly key: string;
   readonly doc: string;
@@ -53,7 +54,12 @@ export async function topicReports({
   registry,
 }: ReportOptions): Promise<readonly TopicReport[]> {
   const found =
-    port === null ? null : await foundTopics(port, [...TOPIC_NAMES, ...changelogNames(topologies)]);
+    port === null
+      ? null
+      : await foundTopics(port, [
+          ...TOPIC_NAMES,
+          ...topologies.flatMap((topology) => ownTopics(topology).map(({ topic }) => topic)),
+        ]);
   const schemaIds = registry === null ? null : await foundSchemas(registry);
   const partitions = found?.get('frame-features')?.partitions ?? DEFAULT_PARTITIONS;
   const reports = TOPIC_NAMES.map((name): TopicReport => {
@@ -80,27 +86,28 @@ export async function topicReports({
       ],
     };
   });
-  return [...reports, ...changelogReports(topologies, partitions, found)];
+  return [...reports, ...ownReports(topologies, partitions, found)];
 }
 
-function changelogReports(
+/** Of the topics that belong to one application. */
+function ownReports(
   topologies: readonly Topology[],
   partitions: number,
   found: ReadonlyMap<string, Shape> | null,
 ): TopicReport[] {
   const counts = new Map(TOPIC_NAMES.map((name) => [name as string, partitionsOf(name, partitions)]));
   return topologies.flatMap((topology) =>
-    changelogNames([topology]).map((topic): TopicReport => {
+    ownTopics(topology).map(({ topic, kind, cleanup, key, doc }): TopicReport => {
       const wanted = {
         partitions: taskCountOf(topology, counts),
-        cleanup: 'compact',
+        cleanup,
         timestampType: 'create',
       } as const;
       return {
         topic,
-        kind: 'changelog',
-        key: 'store key',
-        doc: `State of ${topology.name}.`,
+        kind,
+        key,
+        doc,
         wanted: { ...wanted, configs: {} },
         found: found?.get(topic) ?? null,
         subject: null,
@@ -111,10 +118,25 @@ function changelogReports(
   );
 }
 
-function changelogNames(topologies: readonly Topology[]): string[] {
-  return topologies.flatMap((topology) =>
-    [...storesOf(topology), POSITIONS_STORE].map((store) => changelogTopic(applicationIdOf(topology), store)),
-  );
+function ownTopics(topology: Topology) {
+  const applicationId = applicationIdOf(topology);
+  const changelogs = [...storesOf(topology), POSITIONS_STORE].map((store) => ({
+    topic: changelogTopic(applicationId, store),
+    kind: 'changelog' as const,
+    cleanup: 'compact' as const,
+    key: 'store key',
+    doc: `State of ${topology.name}.`,
+  }));
+  return [
+    ...changelogs,
+    {
+      topic: snapshotTopic(applicationId),
+      kind: 'snapshots' as const,
+      cleanup: 'delete' as const,
+      key: 'log time and part: ms/part',
+      doc: `What ${topology.name} was now and then, where an audit or a backtest may begin.`,
+    },
+  ];
 }
 
 function driftOf(wanted: Shape, found: ReadonlyMap<string, Shape> | null, topic: string): string[] {

@@ -6,7 +6,7 @@ import { applicationIdOf, partitionCounts, writerTasksOf } from '../runtime/depl
 import { openKafkajsPort } from '../runtime/kafkajs-port.ts';
 import type { LogPort } from '../runtime/port.ts';
 import { systemClock } from '../runtime/system-clock.ts';
-import type { FetchingCodec } from '../runtime/task.ts';
+import type { FetchingCodec, TaskLimits } from '../runtime/task.ts';
 import type { Topology } from '../runtime/topology.ts';
 import { registryCodec } from '../runtime/value-codec.ts';
 import { Worker, type WorkerEvent, type WorkerMetrics } from '../runtime/worker.ts';
@@ -27,6 +27,7 @@ export type WorkersOptions = {
   readonly registry: Registry;
   readonly topologies: readonly Topology[];
   readonly logger: Logger;
+  readonly limits?: Partial<TaskLimits>;
   /** Shown to whoever waits for a task that takes long to restore. */
   readonly say: (text: string) => void;
   /** Told how long each commit took. */
@@ -58,7 +59,7 @@ async function startWorker(
   topology: Topology,
   port: LogPort,
   codec: FetchingCodec,
-  { logger, onCommit, say }: WorkersOptions,
+  { logger, limits = {}, onCommit, say }: WorkersOptions,
 ): Promise<Worker> {
   const partitions = await partitionCounts(port);
   const applicationId = applicationIdOf(topology);
@@ -73,6 +74,7 @@ async function startWorker(
     configs: configStore(port, codec),
     partitions,
     writerTasks: writerTasksOf(TOPOLOGIES, partitions),
+    limits,
     openGroup: consumerGroup({
       port,
       clock: systemClock,

@@ -20,6 +20,8 @@ export const CONTROL_HEADER = 'ev.control';
 /** Headers of a record on a repartition edge: the task that wrote it, and its number among all that the task wrote. */
 export const SOURCE_TASK_HEADER = 'ev.task';
 export const SOURCE_SEQ_HEADER = 'ev.seq';
+/** Header of a record that followed from state which may have begun before the log that was read; never in a live log. */
+export const PARTIAL_HEADER = 'ev.partial';
 
 const SEALED_UP_TO_HEADER = 'ev.sealed-up-to-ms';
 const CONFIG_HASH_HEADER = 'ev.config-hash';

@@ -39,6 +39,8 @@ export function defineTopology(topology: Topology): Topology {
     if (sinkTopics.has(sink.topic)) faults.push(`sink '${sink.topic}' is declared twice`);
     sinkTopics.add(sink.topic);
   }
+  if (topology.stateHorizonMs !== undefined && !(topology.stateHorizonMs > 0))
+    faults.push(`stateHorizonMs is ${topology.stateHorizonMs}, and has to be above 0`);
   checkReaders(topology, faults);
   const spans = new Set(topology.sources.map((source) => source.span));
   if (spans.size > 1) faults.push("sources mix the spans 'same' and 'all'");

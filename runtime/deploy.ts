@@ -9,6 +9,7 @@ import {
 } from '../schemas/topics.ts';
 import { POSITIONS_STORE, storesOf } from './define-topology.ts';
 import { LogError, type LogPort, type NewTopic } from './port.ts';
+import { snapshotTopic } from './snapshot.ts';
 import { changelogTopic } from './task-inputs.ts';
 import type { Topology } from './topology.ts';
 import { taskCountOf } from './worker.ts';
@@ -46,7 +47,11 @@ export async function deployTopics(port: LogPort, options: DeployOptions): Promi
     );
   }
   const counts = new Map(TOPIC_NAMES.map((name) => [name as string, partitionsOf(name, partitions)]));
-  const topics = [...newTopics(partitions, replicas), ...changelogsOf(options, counts, replicas)];
+  const topics = [
+    ...newTopics(partitions, replicas),
+    ...changelogsOf(options, counts, replicas),
+    ...snapshotTopicsOf(options, counts, replicas),
+  ];
   return port.createTopics(topics);
 }
 
@@ -82,6 +87,15 @@ export function writerTasksOf(
   return writers;
 }
 
+/** Kept as long as what they let a run begin in: the source topics. */
+const SNAPSHOT_CONFIGS = {
+  'cleanup.policy': 'delete',
+  'message.timestamp.type': 'CreateTime',
+  'retention.ms': String(8 * 24 * 60 * 60 * 1000),
+  'segment.ms': String(24 * 60 * 60 * 1000),
+  'segment.bytes': String(64 * 1024 * 1024),
+};
+
 /** State of a key is one record; the log cleaner keeps the latest, and restoring stays short. */
 const CHANGELOG_CONFIGS = {
   'cleanup.policy': 'compact',
@@ -104,6 +118,19 @@ function changelogsOf(
       configs: { ...CHANGELOG_CONFIGS, ...(replicas >= 3 ? { 'min.insync.replicas': '2' } : {}) },
     })),
   );
+}
+
+function snapshotTopicsOf(
+  options: DeployOptions,
+  counts: ReadonlyMap<string, number>,
+  replicas: number,
+): readonly NewTopic[] {
+  return options.topologies.map((topology) => ({
+    topic: snapshotTopic(options.applicationIdOf(topology)),
+    partitions: taskCountOf(topology, counts),
+    replicas,
+    configs: SNAPSHOT_CONFIGS,
+  }));
 }
 
 async function existingPartitions(port: LogPort): Promise<ReadonlyMap<string, number>> {

@@ -1,4 +1,5 @@
 /** The record that a task is about to write: one for all, filled anew each time. */
+import type { OutputRecord } from './output-buffer.ts';
 import type { LogHeader } from './record-batch.ts';
 import { writeUtf8 } from './utf8.ts';
 
@@ -36,5 +37,14 @@ export class OutputDraft {
   setValue(bytes: Uint8Array | null): void {
     this.valueBytes = bytes ?? NO_BYTES;
     this.valueLength = bytes === null ? -1 : bytes.length;
+  }
+
+  /** A copy to keep. */
+  toRecord(): OutputRecord {
+    const { topic, partition, headers, timestampMs } = this;
+    // `slice` of a Buffer is no copy
+    const key = this.keyLength < 0 ? null : new Uint8Array(this.keyBytes.subarray(0, this.keyLength));
+    const value = this.valueLength < 0 ? null : new Uint8Array(this.valueBytes.subarray(0, this.valueLength));
+    return { topic, partition, key, value, headers, timestampMs };
   }
 }

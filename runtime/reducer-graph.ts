@@ -23,6 +23,7 @@ import type {
   StepInput,
   Topology,
 } from './topology.ts';
+import type { WarmUp } from './warm-up.ts';
 
 /** What a graph tells its owner, at once, in the order in which it happens. `node` is the reducer that asked. */
 export type GraphEvents = {
@@ -44,12 +45,15 @@ export class ReducerGraph {
   readonly #childrenOfSource = new Map<string, readonly Child[]>();
   readonly #events: GraphEvents;
   readonly #timers = new TimerQueue<NodeSlot>();
+  readonly #warmUp: WarmUp | null;
+  #isPartial = false;
   #timeMs = 0;
   #slotsIgnored = 0;
 
   /** The topology must have passed `defineTopology`: no cycles, every name known. Discard the graph when it throws. */
-  constructor(topology: Topology, events: GraphEvents) {
+  constructor(topology: Topology, events: GraphEvents, warmUp: WarmUp | null = null) {
     this.#events = events;
+    this.#warmUp = warmUp;
     this.#nodes = topology.reducers.map((declared) => this.#declare(topology.name, declared));
     for (const node of this.#nodes) node.children = this.#findChildren(topology, node.name);
     for (const { topic } of topology.sources)
@@ -59,6 +63,11 @@ export class ReducerGraph {
   /** Slots of reducers that this topology no longer has, left behind on restore. */
   get slotsIgnored(): number {
     return this.#slotsIgnored;
+  }
+
+  /** Within a step: it follows from state, or from an input, that a warm-up cannot vouch for. */
+  get isPartial(): boolean {
+    return this.#isPartial;
   }
 
   /** Due time of the next timer; null when none is set. */
@@ -86,11 +95,14 @@ export class ReducerGraph {
     timeMs: number,
     origin: Origin,
     context: StepContext,
+    isPartial = false,
   ): void {
     const children = this.#childrenOfSource.get(sourceTopic);
     if (children === undefined) throw new Error(`no source ${sourceTopic} in this topology`);
     this.advanceTo(timeMs, context);
+    this.#isPartial = isPartial;
     this.#handTo(children, undefined, key, value, origin, context);
+    this.#isPartial = false;
   }
 
   /** Moves log time to `timeMs` and fires every timer that is due, those included which fired steps set. */
@@ -101,6 +113,8 @@ export class ReducerGraph {
       const timer = this.#timers.peek();
       if (timer === undefined || timer.dueMs > timeMs) return;
       const { owner, key, name, dueMs } = timer;
+      const { store } = owner.node;
+      if (store.isCapturing) store.keepBefore(store.find(key)!);
       this.#cancel(owner, name);
       this.#step(owner.node, { kind: 'timer', key, timeMs, name, dueMs }, NO_ORIGIN, context);
     }
@@ -121,7 +135,25 @@ export class ReducerGraph {
     return entries;
   }
 
-  /** Every key of a store with its bytes, in key order: for snapshots and for tests. */
+  /**
+   * All state as it is at this moment, in no particular order; null when it is whole. It may be taken piece by piece:
+   * what steps change meanwhile is kept as it was. A new capture ends the one before.
+   */
+  capture(): () => { readonly store: string; readonly key: string; readonly bytes: Uint8Array } | null {
+    const stores = [...this.#stores.values()];
+    for (const store of stores) store.beginCapture();
+    let at = 0;
+    return () => {
+      for (; at < stores.length; at++) {
+        const store = stores[at]!;
+        const next = store.captureNext();
+        if (next !== null) return { store: store.name, ...next };
+      }
+      return null;
+    };
+  }
+
+  /** Every key of a store with its bytes, in key order: for tests. */
   walk(storeName: string): Generator<{ readonly key: string; readonly bytes: Uint8Array }> {
     return this.#requireStore(storeName).walk();
   }
@@ -171,10 +203,17 @@ export class ReducerGraph {
     let entry: Entry<Node> | undefined = store.find(key);
     const isNew = entry === undefined && !store.isDirty(key);
     entry ??= store.add(key);
+    if (store.isCapturing) store.keepBefore(entry);
     const slot = entry.slots[place] ?? store.addSlot(entry, place);
     store.markDirty(entry);
+    const isInputPartial = this.#isPartial;
+    if (this.#warmUp !== null) {
+      const step = { timeMs: this.#timeMs, isRecord: input.kind === 'record', isInputPartial };
+      this.#isPartial = this.#warmUp.enter(slot, node.name, key, step);
+    }
     const effects: readonly Effect[] = node.reducer.step(store.stateOf(slot), input, context);
     for (let i = 0; i < effects.length; i++) this.#carryOut(slot, input, effects[i]!, origin, context);
+    this.#isPartial = isInputPartial;
     // What came and went within one step was never in the changelog and needs no tombstone there.
     if (isNew && store.find(key) === undefined) store.leaveOut(key);
   }
@@ -199,6 +238,7 @@ export class ReducerGraph {
         return;
       case 'forget':
         this.#cancelAll(slot);
+        this.#warmUp?.forget(slot, node.name, slot.key);
         node.store.dropSlot(slot);
         return;
       case 'drop':

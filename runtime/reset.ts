@@ -3,7 +3,7 @@
  * for each task. It takes a task over as an instance would, so whoever still runs it is fenced, and goes on from the
  * new position once it has opened the task again.
  *
- * What is kept: outputs that were written (they may be written again), the number of the next record on repartition
+ * Snapshots go as well: they are in the order of log time, which begins anew. What is kept: outputs that were written (they may be written again), the number of the next record on repartition
  * edges, and the configuration in force. Log time begins anew with the first record that is read.
  */
 import { POSITIONS_STORE, storesOf } from './define-topology.ts';
@@ -17,6 +17,7 @@ import {
   type TopicPartition,
 } from './port.ts';
 import { restoreStore } from './restore.ts';
+import { hasSnapshotTopic, snapshotTopic } from './snapshot.ts';
 import { DEFAULT_LIMITS } from './task.ts';
 import { DEFAULT_CONFIG_HASH, POSITION_KEY, type TaskPosition } from './task-core.ts';
 import { changelogTopic } from './task-inputs.ts';
@@ -81,8 +82,9 @@ export async function reset(
   onTask: (done: TaskReset) => void = () => {},
 ): Promise<readonly TaskReset[]> {
   const tasks: TaskReset[] = [];
+  const hasSnapshots = await hasSnapshotTopic(options.port, options.applicationId);
   for (let task = 0; task < taskCountOf(options.topology, options.partitions); task++) {
-    const done = await resetTaskWithRetries(options, task);
+    const done = await resetTaskWithRetries(options, task, hasSnapshots);
     tasks.push(done);
     onTask(done);
   }
@@ -101,10 +103,14 @@ const TRY_AGAIN_MS = 200;
 const TRANSACTION_TIMEOUT_MS = 5 * 60_000;
 const SEND_AT_BYTES = 8 * 1024 * 1024;
 
-async function resetTaskWithRetries(options: ResetOptions, task: number): Promise<TaskReset> {
+async function resetTaskWithRetries(
+  options: ResetOptions,
+  task: number,
+  hasSnapshots: boolean,
+): Promise<TaskReset> {
   for (let tries = 1; ; tries++) {
     try {
-      return await resetTask(options, task);
+      return await resetTask(options, task, hasSnapshots);
     } catch (error) {
       // an instance took the task over meanwhile, or nobody knows the outcome: doing it again does no harm
       if (!(error instanceof LogError) || error.kind === 'fatal' || tries === TRIES) throw error;
@@ -113,7 +119,7 @@ async function resetTaskWithRetries(options: ResetOptions, task: number): Promis
   }
 }
 
-async function resetTask(options: ResetOptions, task: number): Promise<TaskReset> {
+async function resetTask(options: ResetOptions, task: number, hasSnapshots: boolean): Promise<TaskReset> {
   const { port, clock, applicationId } = options;
   const producer = await TransactionalProducer.open({
     port,
@@ -138,6 +144,8 @@ async function resetTask(options: ResetOptions, task: number): Promise<TaskReset
     await producer.send(batches);
     outputs.recycle(batches);
   };
+  // before the state goes, so that none is left of it whatever comes in between
+  if (hasSnapshots) await deleteSnapshots(options, task);
   producer.begin();
   for (const [store, live] of keys) {
     for (const key of live) {
@@ -153,6 +161,12 @@ async function resetTask(options: ResetOptions, task: number): Promise<TaskReset
   );
   await producer.commit();
   return plan;
+}
+
+async function deleteSnapshots({ port, applicationId }: ResetOptions, task: number): Promise<void> {
+  const at = { topic: snapshotTopic(applicationId), partition: task };
+  const [bounds] = await port.bounds([at]);
+  if (bounds!.stableEnd > bounds!.start) await port.deleteRecords([{ ...at, offset: bounds!.stableEnd }]);
 }
 
 async function planTask(options: ResetOptions, task: number): Promise<Planned> {

@@ -36,6 +36,8 @@ export type Entry<Node> = {
   readonly slots: (Slot<Node> | null)[];
   slotCount: number;
   isDirty: boolean;
+  /** Number of the last capture that has it, or that began before it was there. */
+  capture: number;
 };
 
 export type RestoredSlot<Node> = { readonly slot: Slot<Node>; readonly saved: SlotBytes };
@@ -59,6 +61,11 @@ export class StateStore<Node> {
   /** The entry that was asked for last: a step's children mostly ask for it again. */
   #latest: Entry<Node> | undefined;
   readonly #writer = new StateWriter();
+  #capture = 0;
+  /** What of the capture that goes on was not looked at yet; null when there is none. */
+  #uncaptured: Iterator<Entry<Node>> | null = null;
+  /** Entries that changed while a capture goes on, as they were when it began. */
+  #before: { readonly key: string; readonly bytes: Uint8Array }[] = [];
   /** Where bytes of restored states are kept side by side: a buffer for each would cost more than its content. */
   #slab = NO_BYTES;
   #slabEnd = 0;
@@ -100,6 +107,7 @@ export class StateStore<Node> {
       slots: this.#reducers.map(() => null),
       slotCount: 0,
       isDirty: false,
+      capture: this.#capture,
     };
     this.#entries.set(key, entry);
     this.#latest = entry;
@@ -154,7 +162,7 @@ export class StateStore<Node> {
   takeDirty(visit: DirtyVisitor): void {
     if (this.#dirty.length === 0 && this.#gone.size === 0) return;
     const changed = this.#dirty.filter((entry) => entry.slotCount > 0);
-    for (const key of this.#gone) changed.push({ key, slots: [], slotCount: 0, isDirty: true });
+    for (const key of this.#gone) changed.push({ key, slots: [], slotCount: 0, isDirty: true, capture: 0 });
     this.#dirty = [];
     this.#gone.clear();
     changed.sort((a, b) => compareKeys(a.key, b.key));
@@ -166,6 +174,43 @@ export class StateStore<Node> {
       }
       this.#write(entry);
       visit(entry.key, this.#writer.buffer, this.#writer.length);
+    }
+  }
+
+  get isCapturing(): boolean {
+    return this.#uncaptured !== null;
+  }
+
+  /** From now on {@link captureNext} gives the store as it is at this moment, piece by piece. */
+  beginCapture(): void {
+    this.#capture += 1;
+    this.#before = [];
+    this.#uncaptured = this.#entries.values();
+  }
+
+  /** To be called before an entry changes, while {@link isCapturing}. */
+  keepBefore(entry: Entry<Node>): void {
+    if (entry.capture === this.#capture) return;
+    entry.capture = this.#capture;
+    this.#write(entry);
+    this.#before.push({ key: entry.key, bytes: this.#writer.finish() });
+  }
+
+  /** The next key of the capture with its bytes; null when it is whole, which ends it. In no particular order. */
+  captureNext(): { readonly key: string; readonly bytes: Uint8Array } | null {
+    const kept = this.#before.pop();
+    if (kept !== undefined) return kept;
+    for (;;) {
+      const next = this.#uncaptured?.next();
+      if (next === undefined || next.done) {
+        this.#uncaptured = null;
+        return null;
+      }
+      const entry = next.value;
+      if (entry.capture === this.#capture) continue;
+      entry.capture = this.#capture;
+      this.#write(entry);
+      return { key: entry.key, bytes: this.#writer.finish() };
     }
   }
 

@@ -7,11 +7,20 @@ import {
   decodeControl,
   encodeControl,
   integerOf,
+  PARTIAL_HEADER,
   SOURCE_SEQ_HEADER,
   SOURCE_TASK_HEADER,
   textHeader,
 } from './control-records.ts';
-import { enqueue, type MergeSource, nextOf, type PendingRecord, queuedOf, take } from './merge.ts';
+import {
+  enqueue,
+  type Merged,
+  type MergeSource,
+  nextOf,
+  type PendingRecord,
+  queuedOf,
+  take,
+} from './merge.ts';
 import { OutputDraft } from './output-draft.ts';
 import { partitionOf } from './partitioner.ts';
 import type { LogHeader } from './record-batch.ts';
@@ -19,9 +28,17 @@ import { type GraphEvents, ReducerGraph } from './reducer-graph.ts';
 import { BadRecord, codeOf, deadLetterOf, lateRecordOf, messageOf, sidelineHeaders } from './sideline.ts';
 import { StateError } from './state.ts';
 import { type Counts, countOne, newCounts } from './task-counts.ts';
-import { firstUnprocessed, type Source, type SourcesOptions, sourcesOf } from './task-sources.ts';
+import {
+  restoreSources,
+  type SavedSource,
+  type Source,
+  type SourcesOptions,
+  savedSource,
+  sourcesOf,
+} from './task-sources.ts';
 import type { Origin, StepContext } from './topology.ts';
 import { readUtf8 } from './utf8.ts';
+import { WarmUp } from './warm-up.ts';
 
 /** How values become bytes; synchronous, so that a step never waits. */
 export type ValueCodec = {
@@ -41,6 +58,12 @@ export type TaskCoreOptions = SourcesOptions & {
   readonly configOf: (hash: string) => unknown | undefined;
   /** Called with one draft for all records, which holds what it says during the call. */
   readonly output: (record: OutputDraft) => void;
+  /** For a run that begins with no state in the middle of the log, at `startMs` of log time: marks what is partial. */
+  readonly warmUp?: { readonly startMs: number };
+  /** A snapshot is due whenever log time passes a multiple of this. */
+  readonly snapshotEveryMs?: number;
+  /** Told at that moment: all that is before `boundaryMs` was taken, and nothing else. */
+  readonly onSnapshotDue?: (boundaryMs: number) => void;
 };
 
 /** Everything a task needs besides its stores to go on where it stopped. Serialised as JSON in the positions store. */
@@ -51,13 +74,7 @@ export type TaskPosition = {
   readonly configHash: string;
   /** Records written on repartition edges so far; the next one's number. */
   readonly outSeq: number;
-  readonly sources: readonly {
-    readonly topic: string;
-    readonly partition: number;
-    /** First offset to read again. */
-    readonly offset: number;
-    readonly channels: readonly { readonly nextOffset: number; readonly boundMs: number }[];
-  }[];
+  readonly sources: readonly SavedSource[];
 };
 
 /** Key of the one record in the positions store. */
@@ -93,7 +110,12 @@ export class TaskCore {
     this.#options = options;
     this.#context = { configHash: DEFAULT_CONFIG_HASH, config: null, sealedUpToMs: 0 };
     this.sources = sourcesOf(options);
-    this.graph = new ReducerGraph(options.topology, this.#graphEvents());
+    const { topology, warmUp } = options;
+    this.graph = new ReducerGraph(
+      topology,
+      this.#graphEvents(),
+      warmUp === undefined ? null : new WarmUp(topology, warmUp.startMs),
+    );
   }
 
   /** Log time up to which everything was merged. */
@@ -130,7 +152,7 @@ export class TaskCore {
     const state = nextOf(this.sources);
     if (state.kind === 'empty') return state;
     if (state.kind === 'blocked') return state;
-    const { source, channel, timeMs } = state.next;
+    const { source, channel } = state.next;
     const record = channel.queue[channel.head]!;
     const control = record.value === null ? decodeControl(record.headers) : null;
     if (control !== null) {
@@ -138,8 +160,7 @@ export class TaskCore {
         if (this.#options.configOf(control.configHash) === undefined)
           return { kind: 'needs-config', hash: control.configHash };
       }
-      take(state.next);
-      this.#advance(timeMs);
+      this.#take(state.next);
       this.#applyControl(control);
       return PROCESSED;
     }
@@ -151,8 +172,7 @@ export class TaskCore {
       if (error instanceof UnknownSchemaId) return { kind: 'needs-schema', schemaId: error.schemaId };
       fault = error;
     }
-    take(state.next);
-    this.#advance(timeMs);
+    this.#take(state.next);
     this.counts.recordsIn += 1;
     if (fault !== null) {
       this.counts.leftOut += 1;
@@ -174,12 +194,7 @@ export class TaskCore {
       sealedUpToMs: this.#context.sealedUpToMs,
       configHash: this.#context.configHash,
       outSeq: this.#outSeq,
-      sources: this.sources.map((source) => ({
-        topic: source.topic,
-        partition: source.partition,
-        offset: firstUnprocessed(source),
-        channels: source.channels.map(({ nextOffset, boundMs }) => ({ nextOffset, boundMs })),
-      })),
+      sources: this.sources.map(savedSource),
     };
   }
 
@@ -195,24 +210,8 @@ export class TaskCore {
     this.#timeMs = position.timeMs;
     this.#outSeq = position.outSeq;
     Object.assign(this.#context, { configHash, config, sealedUpToMs: position.sealedUpToMs });
-    for (const source of this.sources) {
-      const saved = position.sources.find(
-        (one) => one.topic === source.topic && one.partition === source.partition,
-      );
-      if (saved === undefined) {
-        throw this.#unusable(`knows nothing of ${source.topic}/${source.partition}, which is read now`);
-      }
-      if (saved.channels.length !== source.channels.length) {
-        throw this.#unusable(
-          `was made when ${saved.channels.length} tasks wrote ${source.topic}, and now ${source.channels.length} do`,
-        );
-      }
-      source.fetchOffset = saved.offset;
-      for (const [index, channel] of source.channels.entries()) {
-        const { nextOffset, boundMs } = saved.channels[index]!;
-        Object.assign(channel, { nextOffset, boundMs, queuedUpToMs: boundMs });
-      }
-    }
+    const misfit = restoreSources(this.sources, position.sources);
+    if (misfit !== null) throw this.#unusable(misfit);
   }
 
   #unusable(why: string): StateError {
@@ -228,10 +227,21 @@ export class TaskCore {
     const origin: Origin = { topic: source.topic, partition: source.partition, offset: record.offset };
     this.#current = { topic: source.topic, partition: source.partition, record };
     this.#isLeftOut = false;
-    this.graph.process(source.topic, key, value, this.#timeMs, origin, this.#context);
+    const isPartial = this.#options.warmUp !== undefined && isMarkedPartial(record.headers);
+    this.graph.process(source.topic, key, value, this.#timeMs, origin, this.#context, isPartial);
     this.#current = null;
     if (this.#isLeftOut) this.counts.leftOut += 1;
     else this.counts.processed += 1;
+  }
+
+  #take(next: Merged): void {
+    const { snapshotEveryMs, onSnapshotDue } = this.#options;
+    if (next.timeMs > this.#timeMs && this.#timeMs > 0 && snapshotEveryMs !== undefined) {
+      const boundaryMs = next.timeMs - (next.timeMs % snapshotEveryMs);
+      if (boundaryMs > this.#timeMs) onSnapshotDue?.(boundaryMs);
+    }
+    take(next);
+    this.#advance(next.timeMs);
   }
 
   /** Log time moves on: timers first, then seals, then whatever moved it. */
@@ -322,12 +332,16 @@ export class TaskCore {
       output.valueBytes = bytes;
       output.valueLength = pos;
     }
+    const marks = this.graph.isPartial ? PARTIAL_HEADERS : NO_HEADERS;
     if (edge === 'same') {
-      this.#write(topic, task, NO_HEADERS);
+      this.#write(topic, task, marks);
       return;
     }
     const keyBytes = output.keyBytes.subarray(0, output.keyLength);
-    this.#write(topic, partitionOf(keyBytes, this.#partitionsOf(topic)), this.#sourceHeaders());
+    this.#write(topic, partitionOf(keyBytes, this.#partitionsOf(topic)), [
+      ...this.#sourceHeaders(),
+      ...marks,
+    ]);
   }
 
   #deadLetter(source: MergeSource, record: PendingRecord, code: string, reason: string): void {
@@ -390,8 +404,13 @@ export class TaskCore {
 
 const PROCESSED: StepResult = { kind: 'processed' };
 const NO_HEADERS: readonly LogHeader[] = [];
+const PARTIAL_HEADERS: readonly LogHeader[] = [textHeader(PARTIAL_HEADER, '1')];
 
 type Located = { readonly topic: string; readonly partition: number; readonly record: PendingRecord };
+
+function isMarkedPartial(headers: readonly LogHeader[]): boolean {
+  return headers.some(([name]) => name === PARTIAL_HEADER);
+}
 
 /** The task that wrote a record on a repartition edge; null when no header names one of them. */
 function writerOf(source: MergeSource, record: PendingRecord): number | null {

@@ -46,8 +46,45 @@ export function sourcesOf(options: SourcesOptions): readonly Source[] {
   return sources;
 }
 
+/** What a task's position says of a partition. */
+export type SavedSource = {
+  readonly topic: string;
+  readonly partition: number;
+  /** First offset to read again. */
+  readonly offset: number;
+  readonly channels: readonly { readonly nextOffset: number; readonly boundMs: number }[];
+};
+
+export function savedSource(source: Source): SavedSource {
+  const { topic, partition, channels } = source;
+  return {
+    topic,
+    partition,
+    offset: firstUnprocessed(source),
+    channels: channels.map(({ nextOffset, boundMs }) => ({ nextOffset, boundMs })),
+  };
+}
+
+/** Lets partitions go on where they stood; why they can't, when what was saved is of other partitions or writers. */
+export function restoreSources(sources: readonly Source[], saved: readonly SavedSource[]): string | null {
+  for (const source of sources) {
+    const { topic, partition, channels } = source;
+    const found = saved.find((one) => one.topic === topic && one.partition === partition);
+    if (found === undefined) return `knows nothing of ${topic}/${partition}, which is read now`;
+    if (found.channels.length !== channels.length) {
+      return `was made when ${found.channels.length} tasks wrote ${topic}, and now ${channels.length} do`;
+    }
+    source.fetchOffset = found.offset;
+    for (const [index, channel] of channels.entries()) {
+      const { nextOffset, boundMs } = found.channels[index]!;
+      Object.assign(channel, { nextOffset, boundMs, queuedUpToMs: boundMs });
+    }
+  }
+  return null;
+}
+
 /** Where reading has to begin again after a restart: what is queued was read, but not taken. */
-export function firstUnprocessed(source: Source): number {
+function firstUnprocessed(source: Source): number {
   let offset = source.fetchOffset;
   for (const channel of source.channels) {
     const waiting = channel.queue[channel.head];

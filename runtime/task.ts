@@ -12,6 +12,7 @@ import { OutputBuffer } from './output-buffer.ts';
 import { OutputDraft } from './output-draft.ts';
 import type { Clock, FetchedPartition, FetchRequest, LogPort } from './port.ts';
 import type { StoreProgress } from './restore.ts';
+import { SnapshotWriter, snapshotTopic } from './snapshot.ts';
 import { POSITION_KEY, TaskCore, type ValueCodec } from './task-core.ts';
 import type { TaskInput } from './task-input.ts';
 import { changelogTopic, inputsOf, restoreTask } from './task-inputs.ts';
@@ -49,6 +50,10 @@ export type TaskLimits = {
   readonly transactionTimeoutMs: number;
   /** Committed group offsets, for lag tools only. */
   readonly groupOffsetsEveryMs: number;
+  /** Of log time; never where the application has no topic for snapshots. */
+  readonly snapshotEveryMs: number;
+  /** Of a snapshot that is being written, in one commit. */
+  readonly snapshotBytesPerCommit: number;
 };
 
 export const DEFAULT_LIMITS: TaskLimits = {
@@ -60,6 +65,8 @@ export const DEFAULT_LIMITS: TaskLimits = {
   sealWaitMs: 10_000,
   transactionTimeoutMs: 10_000,
   groupOffsetsEveryMs: 5_000,
+  snapshotEveryMs: 10 * 60_000,
+  snapshotBytesPerCommit: 1024 * 1024,
 };
 
 export type RestoreProgress = StoreProgress & { readonly store: string };
@@ -75,6 +82,8 @@ export type TaskOptions = {
   readonly partitions: ReadonlyMap<string, number>;
   readonly writerTasks: ReadonlyMap<string, number>;
   readonly limits: TaskLimits;
+  /** The application has a topic for snapshots. */
+  readonly hasSnapshots: boolean;
   /** Throws `fenced` unless the group still gives this task to this instance. */
   readonly assertOwned: () => Promise<void>;
   readonly onRestore: (progress: RestoreProgress) => void;
@@ -96,6 +105,9 @@ export type TaskMetrics = {
   readonly abortedRecords: number;
   readonly stateKeys: number;
   readonly timers: number;
+  readonly snapshots: number;
+  /** Those that were left out because the one before was not written yet. */
+  readonly snapshotsSkipped: number;
 };
 
 export class Task {
@@ -108,6 +120,7 @@ export class Task {
   readonly #draft = new OutputDraft();
   /** Changelog topics by store. */
   readonly #changelogs: ReadonlyMap<string, string>;
+  readonly #snapshots: SnapshotWriter;
   #dirty = false;
   #committing: Promise<void> | null = null;
   #failure: unknown = null;
@@ -126,7 +139,7 @@ export class Task {
     const outputs = new OutputBuffer(options.limits.batchBytesMax);
     const { port, clock, applicationId, task, limits } = options;
     const transactionalId = `${applicationId}-${task}`;
-    const core = new TaskCore({
+    const core: TaskCore = new TaskCore({
       topology: options.topology,
       task,
       partitions: options.partitions,
@@ -134,6 +147,16 @@ export class Task {
       codec: options.codec,
       configOf: (hash) => options.configs.get(hash),
       output: (draft) => outputs.appendDraft(draft),
+      ...(options.hasSnapshots ? { snapshotEveryMs: limits.snapshotEveryMs } : {}),
+      onSnapshotDue: (boundaryMs) => snapshots.begin(boundaryMs, core.position()),
+    });
+    const snapshots = new SnapshotWriter({
+      topic: snapshotTopic(applicationId),
+      task,
+      topology: options.topology,
+      graph: core.graph,
+      append: (record) => outputs.append(record),
+      bytesPerCommit: limits.snapshotBytesPerCommit,
     });
     const producer = await TransactionalProducer.open({
       port,
@@ -142,7 +165,7 @@ export class Task {
       transactionTimeoutMs: limits.transactionTimeoutMs,
     });
     const found = await restoreTask(core, options);
-    return new Task(options, core, producer, outputs, await inputsOf(core, options, found));
+    return new Task(options, core, producer, outputs, await inputsOf(core, options, found), snapshots);
   }
 
   private constructor(
@@ -151,6 +174,7 @@ export class Task {
     producer: TransactionalProducer,
     outputs: OutputBuffer,
     inputs: readonly TaskInput[],
+    snapshots: SnapshotWriter,
   ) {
     this.core = core;
     this.number = options.task;
@@ -161,6 +185,7 @@ export class Task {
     this.#changelogs = new Map(
       storesOf(options.topology).map((store) => [store, changelogTopic(options.applicationId, store)]),
     );
+    this.#snapshots = snapshots;
     const nowMs = options.clock.nowMs();
     this.#lastCommitAtMs = nowMs;
     this.#lastGroupOffsetsAtMs = nowMs;
@@ -247,6 +272,7 @@ export class Task {
     const due =
       clock.nowMs() - this.#lastCommitAtMs >= limits.commitEveryMs ||
       this.#outputs.sizeBytes >= limits.uncommittedBytesMax;
+    if (this.#snapshots.isBusy) this.#dirty = true;
     if (!this.#tickPending && !(this.#dirty && due)) return;
     this.#committing = this.#commit()
       .catch((error: unknown) => {
@@ -286,6 +312,8 @@ export class Task {
       abortedRecords,
       stateKeys: this.core.graph.keyCount,
       timers: this.core.graph.timerCount,
+      snapshots: this.#snapshots.taken,
+      snapshotsSkipped: this.#snapshots.skipped,
     };
   }
 
@@ -293,6 +321,7 @@ export class Task {
     const { clock, applicationId, limits } = this.#options;
     const startedAtMs = clock.nowMs();
     // From here to the first await nothing else runs, so outputs, state and position are of one moment.
+    this.#snapshots.writeSome(this.core.timeMs);
     this.#writeChangelog();
     const batches = this.#outputs.take();
     const offsets = this.core.sources.map(({ topic, partition, fetchOffset }) => ({

@@ -121,6 +121,11 @@ export type Topology = {
    * sessions are charged for in real time.
    */
   readonly sealDelayMs: number;
+  /**
+   * Without an input for this long, nothing is left of a key's state: it is as if the key had never been. Decides what a
+   * run that has to warm up can vouch for. Absent: a key's state may depend on anything that ever came for it.
+   */
+  readonly stateHorizonMs?: number;
 };
 
 /** Type of the values on a source or sink topic. */

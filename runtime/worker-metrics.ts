@@ -151,6 +151,12 @@ function registerCounters(registry: Registry, workers: () => readonly WorkerMetr
     'Input records of aborted transactions, which are never shown to a reducer.',
     ({ abortedRecords }) => abortedRecords,
   );
+  total('everyview_snapshots_total', 'Snapshots that were written whole.', ({ snapshots }) => snapshots);
+  total(
+    'everyview_snapshots_skipped_total',
+    'Snapshots that were left out because the one before was still being written.',
+    ({ snapshotsSkipped }) => snapshotsSkipped,
+  );
   total('everyview_retries_total', 'Failures that were met with another try.', ({ retries }) => retries);
 }
 

@@ -6,6 +6,7 @@ import { FetchAhead } from './fetch-ahead.ts';
 import type { GroupSession, OpenGroup } from './group-session.ts';
 import { type Clock, LogError, type LogPort } from './port.ts';
 import { messageOf } from './sideline.ts';
+import { hasSnapshotTopic } from './snapshot.ts';
 import {
   type ConfigStore,
   DEFAULT_LIMITS,
@@ -48,6 +49,8 @@ export type WorkerMetrics = {
   readonly counts: Counts;
   readonly commits: number;
   readonly abortedRecords: number;
+  readonly snapshots: number;
+  readonly snapshotsSkipped: number;
   /** Transactions that were given up. */
   readonly abandoned: number;
   /** Failures that were met with another try. */
@@ -80,7 +83,9 @@ export class Worker {
   readonly #stopRequested = Promise.withResolvers<null>();
   readonly #restoring = new Map<number, RestoreProgress>();
   /** Of the tasks that were given back. */
-  readonly #closed = { counts: newCounts(), commits: 0, abortedRecords: 0 };
+  readonly #closed = newTotals();
+  /** Whether the application has a topic for snapshots; null when nobody asked yet. */
+  #hasSnapshots: boolean | null = null;
   #stopping = false;
   /** There is more to step than the last turn did. */
   #isBusy = false;
@@ -110,22 +115,15 @@ export class Worker {
   }
 
   metrics(): WorkerMetrics {
-    const counts = newCounts();
-    addCounts(counts, this.#closed.counts);
-    let { commits, abortedRecords } = this.#closed;
+    const totals = newTotals();
+    addTotals(totals, this.#closed);
     const tasks = [...this.#tasks.values()].map((task) => ({ ...task.metrics(), counts: task.core.counts }));
-    for (const task of tasks) {
-      addCounts(counts, task.counts);
-      commits += task.commits;
-      abortedRecords += task.abortedRecords;
-    }
+    for (const task of tasks) addTotals(totals, task);
     return {
       topology: this.#options.topology.name,
       tasks,
       restoring: Array.from(this.#restoring, ([task, progress]) => ({ task, ...progress })),
-      counts,
-      commits,
-      abortedRecords,
+      ...totals,
       abandoned: this.#abandoned,
       retries: this.#retries,
     };
@@ -211,8 +209,11 @@ export class Worker {
   async #openTask(session: GroupSession, number: number, generation: number): Promise<void> {
     const { onEvent } = this.#options;
     try {
+      const { port, applicationId } = this.#options;
+      this.#hasSnapshots ??= await hasSnapshotTopic(port, applicationId);
       const task = await Task.open({
         ...this.#options,
+        hasSnapshots: this.#hasSnapshots,
         task: number,
         limits: this.#limits,
         assertOwned: () => session.assertGeneration(generation),
@@ -253,10 +254,7 @@ export class Worker {
   }
 
   #forget(task: Task, why: string): void {
-    const { commits, abortedRecords } = task.metrics();
-    addCounts(this.#closed.counts, task.core.counts);
-    this.#closed.commits += commits;
-    this.#closed.abortedRecords += abortedRecords;
+    addTotals(this.#closed, { ...task.metrics(), counts: task.core.counts });
     this.#tasks.delete(task.number);
     for (const { topic, partition } of task.core.sources) this.#taskOf.delete(`${topic}/${partition}`);
     this.#options.onEvent({ kind: 'task-closed', task: task.number, why });
@@ -299,6 +297,26 @@ export class Worker {
       Math.min(BACKOFF_MS * 2 ** Math.min(this.#retriesInRow, 6), BACKOFF_MS_MAX),
     );
   }
+}
+
+type Totals = {
+  readonly counts: Counts;
+  commits: number;
+  abortedRecords: number;
+  snapshots: number;
+  snapshotsSkipped: number;
+};
+
+function newTotals(): Totals {
+  return { counts: newCounts(), commits: 0, abortedRecords: 0, snapshots: 0, snapshotsSkipped: 0 };
+}
+
+function addTotals(totals: Totals, more: Totals): void {
+  addCounts(totals.counts, more.counts);
+  totals.commits += more.commits;
+  totals.abortedRecords += more.abortedRecords;
+  totals.snapshots += more.snapshots;
+  totals.snapshotsSkipped += more.snapshotsSkipped;
 }
 
 const FETCH_WAIT_MS = 50;

@@ -145,6 +145,7 @@ async function measure(port: AdminPort, name: string): Promise<void> {
     ]),
     writerTasks: new Map(),
     limits: DEFAULT_LIMITS,
+    hasSnapshots: false,
     assertOwned: async () => {},
     onRestore: ({ store, restored, remaining }) => {
       peakMb = Math.max(peakMb, process.memoryUsage().rss / 2 ** 20);

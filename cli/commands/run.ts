@@ -8,10 +8,14 @@ import { openLog } from '../logging.ts';
 import { addMetricsOptions, type MetricsFlags, ProcessMetrics } from '../metrics.ts';
 import { line } from '../terminal.ts';
 import { topologiesNamed } from '../topologies.ts';
+import { parseDurationMs } from '../values.ts';
 import { versionOf } from '../version.ts';
 import { startWorkers } from '../workers.ts';
 
-export type RunOptions = MetricsFlags & { readonly topologies: readonly string[] };
+export type RunOptions = MetricsFlags & {
+  readonly topologies: readonly string[];
+  readonly snapshotEvery?: number;
+};
 
 export function addRun(program: Command, run: (options: RunOptions) => Promise<void>): void {
   const command = program
@@ -21,7 +25,12 @@ export function addRun(program: Command, run: (options: RunOptions) => Promise<v
       'Runs topologies until Ctrl-C: all of them, or those named. Start it as often as you like, on as many machines ' +
         'as you like: the processes share the tasks, and take over from one that dies.',
     )
-    .argument('[topology...]', "names as in 'everyview describe'");
+    .argument('[topology...]', "names as in 'everyview describe'")
+    .option(
+      '--snapshot-every <duration>',
+      'write a snapshot of each task, where audits may begin, this often in log time (10m otherwise)',
+      parseDurationMs,
+    );
   addMetricsOptions(command, 'off unless given')
     .addHelpText(
       'after',
@@ -36,7 +45,7 @@ Uses KAFKA_BROKERS and SCHEMA_REGISTRY_URL, or the cluster that 'everyview start
 First: 'everyview topics --deploy', once.
 Next: 'everyview ingest' brings streams, 'everyview tail' shows results.`,
     )
-    .action((topologies: string[], flags: MetricsFlags) => run({ topologies, ...flags }));
+    .action((topologies: string[], flags: Omit<RunOptions, 'topologies'>) => run({ topologies, ...flags }));
 }
 
 export const runRun: Action<RunOptions> = async (context, options) => {
@@ -55,6 +64,7 @@ export const runRun: Action<RunOptions> = async (context, options) => {
     registry: cluster.registry,
     topologies,
     logger: log.logger,
+    limits: options.snapshotEvery === undefined ? {} : { snapshotEveryMs: options.snapshotEvery },
     say: (text) => line(err, text),
     onCommit: metrics.onCommit,
   });

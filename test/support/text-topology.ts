@@ -1,6 +1,7 @@
 /** A topology over topics of a test's own, whose values are plain text: for tests that share a cluster with others. */
 import { defineTopology } from '../../runtime/define-topology.ts';
 import type { AdminPort } from '../../runtime/port.ts';
+import { snapshotTopic } from '../../runtime/snapshot.ts';
 import { structCodec } from '../../runtime/struct-codec.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
 import { changelogTopic } from '../../runtime/task-inputs.ts';
@@ -48,6 +49,7 @@ export function textTopology(taskCount = 1): TextTopology {
       await port.createTopics([
         of(input, { 'message.timestamp.type': 'LogAppendTime' }),
         of(output, {}),
+        of(snapshotTopic(name), {}),
         of(changelogTopic(name, 'counts'), { 'cleanup.policy': 'compact' }),
         of(changelogTopic(name, 'positions'), { 'cleanup.policy': 'compact' }),
       ]);
