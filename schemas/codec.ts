@@ -15,7 +15,7 @@ import {
   type WriterSchema,
   writerSchema,
 } from './foreign-schema.ts';
-import { readCursor } from './read-cursor.ts';
+import { moveTo, readCursor } from './read-cursor.ts';
 import { RECORD_SCHEMAS, type RecordSchema } from './records.ts';
 import { type RecordOf, type TopicName, topicDefinition } from './topics.ts';
 import { type WriteCursor, writeCursor } from './write-cursor.ts';
@@ -195,16 +195,9 @@ function unreadable(): never {
 function generatedReader<T>(schema: RecordSchema<T>): ValueReader {
   const cursor = readCursor(NO_BYTES);
   return (bytes, start) => {
-    cursor.bytes = bytes;
-    cursor.pos = start;
-    cursor.end = bytes.length;
-    try {
-      const value = schema.read(cursor);
-      expectEnd(cursor);
-      return value;
-    } finally {
-      // a reader that is not used for a while must not keep a fetched batch
-      cursor.bytes = NO_BYTES;
-    }
+    moveTo(cursor, bytes, start);
+    const value = schema.read(cursor);
+    expectEnd(cursor);
+    return value;
   };
 }

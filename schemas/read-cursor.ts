@@ -11,10 +11,23 @@ export type ReadCursor = {
   pos: number;
   /** First position that must not be read. */
   end: number;
+  /** The memory that `bytes` lies in, and where it lies there. */
+  view: DataView;
+  viewStart: number;
 };
 
 export function readCursor(bytes: Uint8Array, pos = 0, end = bytes.length): ReadCursor {
-  return { bytes, pos, end };
+  return { bytes, pos, end, view: new DataView(bytes.buffer), viewStart: bytes.byteOffset };
+}
+
+/** Goes to other bytes: the cursor of {@link readCursor} used again, which is cheap for neighbours in the same memory. */
+export function moveTo(cursor: ReadCursor, bytes: Uint8Array, pos: number): void {
+  const { buffer } = bytes;
+  if (cursor.view.buffer !== buffer) cursor.view = new DataView(buffer);
+  cursor.viewStart = bytes.byteOffset;
+  cursor.bytes = bytes;
+  cursor.pos = pos;
+  cursor.end = bytes.length;
 }
 
 export function readBoolean(cursor: ReadCursor): boolean {
@@ -115,31 +128,75 @@ export function readPresent(cursor: ReadCursor, nullIndex: 0 | 1): boolean {
   return byte >>> 1 !== nullIndex;
 }
 
-/** Columns of a record: the hot path of stream detection, so positions are locals and nothing is called per item. */
+/**
+ * Columns of a record: the hot path of stream detection. Looks at four bytes at a time and takes as many ints as end there:
+ * neighbours in a column are mostly of one length, so the same branch is taken again and again.
+ */
 export function readIntArray(cursor: ReadCursor): readonly number[] {
-  let count = readBlock(cursor);
-  const out = new Array<number>(count);
-  let filled = 0;
-  while (count > 0) {
-    const { bytes, end } = cursor;
+  let to = readBlock(cursor);
+  const out = new Array<number>(to);
+  const { view, viewStart } = cursor;
+  const wordEnd = cursor.end - 4;
+  let at = 0;
+  while (at < to) {
     let pos = cursor.pos;
-    for (let i = 0; i < count; i++) {
-      if (pos >= end) throw truncated();
-      const start = pos;
-      let byte = bytes[pos++]!;
-      let zigzag = byte & 0x7f;
-      for (let shift = 7; byte >= 0x80; shift += 7) {
-        if (pos >= end) throw truncated();
-        byte = bytes[pos++]!;
-        if (shift === 28 && byte > 0x0f) throw intTooLong(cursor, start);
-        zigzag |= (byte & 0x7f) << shift;
+    while (at < to) {
+      const word = pos <= wordEnd ? view.getInt32(viewStart + pos, true) : LONG_OR_LAST;
+      if ((word & 0x80) === 0) {
+        if ((word & 0x80808080) === 0 && to - at >= 4) {
+          out[at] = unzigzag(word & 0x7f);
+          out[at + 1] = unzigzag((word >>> 8) & 0x7f);
+          out[at + 2] = unzigzag((word >>> 16) & 0x7f);
+          out[at + 3] = unzigzag(word >>> 24);
+          at += 4;
+          pos += 4;
+          continue;
+        }
+        out[at++] = unzigzag(word & 0x7f);
+        pos += 1;
+      } else if ((word & 0x8000) === 0) {
+        out[at++] = unzigzag((word & 0x7f) | ((word >>> 1) & 0x3f80));
+        pos += 2;
+        if ((word & 0x80800000) !== 0x800000 || at === to) continue;
+        out[at++] = unzigzag(((word >>> 16) & 0x7f) | ((word >>> 17) & 0x3f80));
+        pos += 2;
+      } else if ((word & 0x800000) === 0) {
+        out[at++] = unzigzag((word & 0x7f) | ((word >>> 1) & 0x3f80) | ((word >>> 2) & 0x1fc000));
+        pos += 3;
+      } else {
+        cursor.pos = pos;
+        out[at++] = readItem(cursor);
+        pos = cursor.pos;
       }
-      out[filled++] = (zigzag >>> 1) ^ -(zigzag & 1);
     }
     cursor.pos = pos;
-    count = readBlock(cursor);
+    to += readBlock(cursor);
   }
   return out;
+}
+
+/** Four bytes none of which ends an int. */
+const LONG_OR_LAST = -1;
+
+/** One int of a column: of any length, and up to the very end of the bytes. */
+function readItem(cursor: ReadCursor): number {
+  const { bytes, end } = cursor;
+  const start = cursor.pos;
+  let pos = start;
+  let zigzag = 0;
+  let byte = 0x80;
+  for (let shift = 0; byte >= 0x80; shift += 7) {
+    if (pos >= end) throw truncated();
+    byte = bytes[pos++]!;
+    if (shift === 28 && byte > 0x0f) throw intTooLong(cursor, start);
+    zigzag |= (byte & 0x7f) << shift;
+  }
+  cursor.pos = pos;
+  return unzigzag(zigzag);
+}
+
+function unzigzag(zigzag: number): number {
+  return (zigzag >>> 1) ^ -(zigzag & 1);
 }
 
 export function readArray<T>(cursor: ReadCursor, readItem: (cursor: ReadCursor) => T): readonly T[] {
