@@ -1,7 +1,9 @@
 /** What can be seen of a run from outside, when it is over. */
 import { Kafka, logLevel } from 'kafkajs';
+import { markerOf } from '../../runtime/broker-batch.ts';
 import { POSITIONS_STORE, storesOf } from '../../runtime/define-topology.ts';
 import type { CommittedRecord } from '../../runtime/memory-broker.ts';
+import { batchesOf } from '../../runtime/record-batch.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { changelogTopic } from '../../runtime/task-inputs.ts';
 import { taskCountOf } from '../../runtime/worker.ts';
@@ -74,6 +76,27 @@ export function everyTopic(run: ChaosRun): readonly (readonly [string, number])[
     ),
   );
   return [...run.partitions, ...changelogs];
+}
+
+/** A partition as the log holds it, batch by batch, aborted ones and markers included: for a person who looks for a fault. */
+export async function batchesText(run: ChaosRun, topic: string, partition: number): Promise<string[]> {
+  const lines: string[] = [];
+  const [bounds] = await run.port.bounds([{ topic, partition }]);
+  for (let offset = bounds!.start; offset < bounds!.stableEnd; ) {
+    const [fetched] = await run.port.fetch([{ topic, partition, offset }], 100, 1 << 20);
+    const batches = batchesOf(fetched?.batches ?? new Uint8Array(0));
+    for (const batch of batches) {
+      const { baseOffset, lastOffset, producerId, producerEpoch, maxTimestampMs, isControl } = batch;
+      const marker = isControl ? ` ${markerOf(fetched!.batches, batch)}` : '';
+      const producer = batch.isTransactional ? ` producer ${producerId}/${producerEpoch}` : '';
+      lines.push(
+        `${topic}/${partition} [${baseOffset}, ${lastOffset}] at ${maxTimestampMs}${producer}${marker}`,
+      );
+      offset = lastOffset + 1;
+    }
+    if (batches.length === 0) break;
+  }
+  return lines;
 }
 
 /** Until every derived topic has what the reference has, or nothing has come for long. */

@@ -5,6 +5,7 @@ import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
 import type { ChaosRun, Evidence, Fault } from './chaos-run.ts';
 import { compare, renumbered } from './comparison.ts';
 import {
+  batchesText,
   countOf,
   everyTopic,
   openTransactions,
@@ -68,6 +69,7 @@ export async function verdictOf(
     { ...remains, name: 'without', contents: prepared(new Map(reference)) },
   );
   for (const difference of differences) run.find(difference);
+  if (differences.length > 0) await traceLogs(run);
   for (const topic of COMPARED_TOPICS)
     if (countOf(contents, [topic]) === 0) run.find(`nothing came out on ${topic}: the run proves nothing`);
   for (const check of run.checks) for (const finding of check(remains)) run.find(finding);
@@ -87,6 +89,14 @@ export async function verdictOf(
     findings: run.findings,
     durationMs: systemClock.nowMs() - startedAtMs,
   };
+}
+
+/** What a person needs who looks for the reason of a difference. */
+async function traceLogs(run: ChaosRun): Promise<void> {
+  for (const [topic, partitions] of everyTopic(run)) {
+    for (let partition = 0; partition < partitions; partition++)
+      for (const line of await batchesText(run, topic, partition)) run.trace(line);
+  }
 }
 
 const OPEN_MS_MAX = 60_000;
