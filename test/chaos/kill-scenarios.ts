@@ -43,6 +43,12 @@ const STEP_NAMES: Readonly<Record<Step, string>> = {
 };
 
 export const KILL_SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'slice',
+    what: 'the part of all this that npm test does: SIGKILL during EndTxn and while restoring, SIGSTOP before Produce',
+    brokers: 'one',
+    run: slice,
+  },
   ...WORKING_STEPS.map((step) => ({
     name: `kill-at-${step}`,
     what: `SIGKILL before, during, after ${STEP_NAMES[step]}`,
@@ -75,8 +81,24 @@ export const KILL_SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+async function slice(run: ChaosRun): Promise<void> {
+  await run.add();
+  await run.add();
+  await run.settle();
+  const victim = run.random.pick(run.instances);
+  const topology = pickTopology(run, victim);
+  const strike: Strike = { deed: 'kill', step: 'end-transaction', moment: 'during', topology, skip: 1 };
+  victim.arm(strike);
+  await diesOf(run, victim, strike);
+  const restoring: Strike = { deed: 'kill', step: 'restore', moment: 'during', topology: null, skip: 0 };
+  await diesOf(run, await run.add([restoring]), restoring);
+  await run.add();
+  await run.settle();
+  await sleepsInCommit(run, 'produce');
+}
+
 /** Two processes; one of them dies at the step, the other takes over; then a new one comes. */
-export async function killWorking(run: ChaosRun, step: Step, moments: readonly Moment[]): Promise<void> {
+async function killWorking(run: ChaosRun, step: Step, moments: readonly Moment[]): Promise<void> {
   await run.add();
   await run.add();
   await run.settle();
@@ -93,7 +115,7 @@ export async function killWorking(run: ChaosRun, step: Step, moments: readonly M
 }
 
 /** A process that comes and dies on its way to its tasks; the one that was there gets them back. */
-export async function killOpening(run: ChaosRun, step: Step, moments: readonly Moment[]): Promise<void> {
+async function killOpening(run: ChaosRun, step: Step, moments: readonly Moment[]): Promise<void> {
   await run.add();
   await run.settle();
   for (const moment of moments) {
@@ -106,24 +128,26 @@ export async function killOpening(run: ChaosRun, step: Step, moments: readonly M
 }
 
 /** Two processes; one is suspended in the middle of its commit, and wakes up when its tasks are somebody else's. */
-export async function zombieInCommit(run: ChaosRun, steps: readonly Step[]): Promise<void> {
+async function zombieInCommit(run: ChaosRun, steps: readonly Step[]): Promise<void> {
   await run.add();
   await run.add();
   await run.settle();
-  for (const step of steps) {
-    const victim = run.random.pick(run.instances);
-    const topology = pickTopology(run, victim);
-    const strike: Strike = { deed: 'suspend', step, moment: 'before', topology, skip: run.random.below(4) };
-    victim.arm(strike);
-    const name = `SIGSTOP ${nameOf(strike)}`;
-    if (!(await victim.until(() => victim.hasStruck(strike), FIRES_MS_MAX))) {
-      run.notFired(name);
-      victim.disarm();
-      continue;
-    }
-    await run.recovered(name, await run.mark());
-    await wakes(run, victim);
+  for (const step of steps) await sleepsInCommit(run, step);
+}
+
+async function sleepsInCommit(run: ChaosRun, step: Step): Promise<void> {
+  const victim = run.random.pick(run.instances);
+  const topology = pickTopology(run, victim);
+  const strike: Strike = { deed: 'suspend', step, moment: 'before', topology, skip: run.random.below(4) };
+  victim.arm(strike);
+  const name = `SIGSTOP ${nameOf(strike)}`;
+  if (!(await victim.until(() => victim.hasStruck(strike), FIRES_MS_MAX))) {
+    run.notFired(name);
+    victim.disarm();
+    return;
   }
+  await run.recovered(name, await run.mark());
+  await wakes(run, victim);
 }
 
 async function zombieAtAnyTime(run: ChaosRun): Promise<void> {
@@ -163,7 +187,7 @@ async function diesOf(run: ChaosRun, victim: Instance, strike: Strike): Promise<
   await run.recovered(name, await run.mark());
 }
 
-export async function rebalanceStorm(run: ChaosRun): Promise<void> {
+async function rebalanceStorm(run: ChaosRun): Promise<void> {
   await run.add();
   await run.settle();
   for (const count of [4, 2, 3]) {
