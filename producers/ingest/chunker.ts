@@ -3,6 +3,7 @@
  * event, and where sound is missing (the blocks of a record follow each other without gaps).
  */
 import type { FrameFeatures } from '../../schemas/records.ts';
+import { type ArrivalTime, NO_PROGRAM_TIME } from './arrival-time.ts';
 import { AUDIO_BLOCK_MS, type AudioBlock } from './audio-analysis.ts';
 import type { PictureFeatures } from './frame-analysis.ts';
 
@@ -49,6 +50,7 @@ type TimedBlock = AudioBlock & { readonly decodedAtMs: number };
 /** Feed it in presentation order within each track; every call gives out the records that it completed. */
 export class Chunker {
   readonly #identity: ChunkIdentity;
+  readonly #arrival: ArrivalTime | null;
   #tracks: InputTracks = NO_TRACKS;
   #seq = 0;
   #baseMs = 0;
@@ -59,8 +61,10 @@ export class Chunker {
   #pictures: TimedPicture[] = [];
   #blocks: TimedBlock[] = [];
 
-  constructor(identity: ChunkIdentity) {
+  /** `arrival`: for inputs at live pace; null where the time of decoding says nothing about the stream. */
+  constructor(identity: ChunkIdentity, arrival: ArrivalTime | null = null) {
     this.#identity = identity;
+    this.#arrival = arrival;
     this.#lastDecodedAtMs = identity.probeEpochMs;
   }
 
@@ -80,6 +84,7 @@ export class Chunker {
       return [];
     }
     this.#pictures.push({ ptsMs, features, decodedAtMs });
+    this.#arrival?.observe(ptsMs, decodedAtMs);
     // Its time is known, how long it lasts is not: it has passed its own beginning only.
     this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);
     return this.#takeSeconds();
@@ -88,6 +93,9 @@ export class Chunker {
   addAudioBlocks(blocks: readonly AudioBlock[], decodedAtMs: number): FrameFeatures[] {
     for (const block of blocks) {
       this.#blocks.push({ ...block, decodedAtMs });
+      // A block is decoded when its end is; where there are pictures, they tell.
+      if (!this.#tracks.deliversVideo)
+        this.#arrival?.observe((block.index + 1) * AUDIO_BLOCK_MS, decodedAtMs);
       this.#audioEndMs = Math.max(this.#audioEndMs, (block.index + 1) * AUDIO_BLOCK_MS);
     }
     return this.#takeSeconds();
@@ -203,9 +211,7 @@ export class Chunker {
       eventReason: '',
       basePtsMs,
       durationMs,
-      programTimeMs: null,
-      programTimeSource: 'none',
-      uncertaintyMs: 0,
+      ...(this.#arrival?.at(basePtsMs) ?? NO_PROGRAM_TIME),
       decodedAtMs: this.#lastDecodedAtMs,
       depth: 'full',
       hasVideo: this.#tracks.hasVideo,

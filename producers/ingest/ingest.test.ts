@@ -83,6 +83,7 @@ test('records: one per second, numbered without gaps, an end, whole columns', as
     const columns = [record.lumaMeanCenti, record.darkPermille, record.diffMeanCenti, record.anchorAgeMs];
     assert.ok(columns.every((column) => column.length === record.framePtsMs.length));
     assert.ok(record.hasVideo && record.hasAudio && record.decodeErrors === 0);
+    assert.deepEqual([record.programTimeMs, record.programTimeSource], [null, 'none'], 'a file is not live');
     assert.equal(record.frameIntervalUs, 40_000);
   }
 });
@@ -224,6 +225,11 @@ test('a looped file goes on upwards at the pace of its timestamps, and stops whe
   });
   await until('two seconds of it', () => sink.records.length >= 2);
   assert.ok(Date.now() - startedAtMs >= 1900, 'not faster than live');
+  // What is live is what is decoded now, and the mapping stands through the repetitions.
+  const program = sink.records.map((record) => record.programTimeMs! - record.basePtsMs);
+  assert.ok(Math.max(...program) - Math.min(...program) <= 500, program.join());
+  assert.ok(program[0]! >= startedAtMs && program[0]! <= Date.now());
+  assert.ok(sink.records.every((record) => record.programTimeSource === 'arrival'));
   await ingest.stop();
   const pts = picturesOf(sink.records).map((picture) => picture.ptsMs);
   assert.deepEqual(

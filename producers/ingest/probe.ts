@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import type { Clock } from '../../runtime/port.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
+import { ArrivalTime } from './arrival-time.ts';
 import { type AudioState, analyseSamples, createAudioState, finishSamples } from './audio-analysis.ts';
 import { Chunker } from './chunker.ts';
 import { type Decoder, startDecoder } from './decoder.ts';
@@ -68,14 +69,15 @@ export class Probe {
     this.#signal = signal;
     this.#kind = inputKindOf(spec.input);
     this.#lastInputMs = context.clock.nowMs();
-    this.#chunker = new Chunker({
+    const identity = {
       programmeId: spec.programmeId,
       renditionId: spec.renditionId,
       vantage: spec.vantage,
       probeId: context.probeId,
       probeEpochMs: context.probeEpochMs,
       decoder: context.decoderBuild,
-    });
+    };
+    this.#chunker = new Chunker(identity, spec.pace === 'live' ? new ArrivalTime() : null);
   }
 
   async run(): Promise<ProbeOutcome> {
