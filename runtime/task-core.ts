@@ -60,6 +60,8 @@ export type TaskCoreOptions = SourcesOptions & {
   readonly output: (record: OutputDraft) => void;
   /** For a run that begins with no state in the middle of the log, at `startMs` of log time: marks what is partial. */
   readonly warmUp?: { readonly startMs: number };
+  /** For a run that tries another configuration: from `fromMs` of log time on it holds, whatever the log says. */
+  readonly trial?: { readonly fromMs: number; readonly configHash: string; readonly config: unknown };
   /** A snapshot is due whenever log time passes a multiple of this. */
   readonly snapshotEveryMs?: number;
   /** Told at that moment: all that is before `boundaryMs` was taken, and nothing else. */
@@ -241,6 +243,11 @@ export class TaskCore {
       if (boundaryMs > this.#timeMs) onSnapshotDue?.(boundaryMs);
     }
     take(next);
+    const { trial } = this.#options;
+    if (trial !== undefined && next.timeMs >= trial.fromMs) {
+      this.#context.configHash = trial.configHash;
+      this.#context.config = trial.config;
+    }
     this.#advance(next.timeMs);
   }
 
@@ -276,6 +283,8 @@ export class TaskCore {
     }
     this.counts.controls += 1;
     if (control.kind !== 'config-effective') return;
+    const { trial } = this.#options;
+    if (trial !== undefined && this.#timeMs >= trial.fromMs) return;
     this.#context.configHash = control.configHash;
     this.#context.config = this.#options.configOf(control.configHash);
   }
