@@ -39,6 +39,8 @@ export type DirtyEntry = { readonly store: string; readonly key: string; readonl
 /** Origin of values that a timer's step forwards: no single record led to them. */
 export const NO_ORIGIN: Origin = Object.freeze({ topic: '', partition: -1, offset: -1 });
 
+const NO_KEYS: ReadonlySet<string> = new Set();
+
 export class ReducerGraph {
   readonly #stores = new Map<string, StateStore<Node>>();
   readonly #nodes: readonly Node[];
@@ -68,6 +70,11 @@ export class ReducerGraph {
   /** Within a step: it follows from state, or from an input, that a warm-up cannot vouch for. */
   get isPartial(): boolean {
     return this.#isPartial;
+  }
+
+  /** `reducer key` of every key that a warm-up could not vouch for at some time; none where there was no warm-up. */
+  get partialKeys(): ReadonlySet<string> {
+    return this.#warmUp?.keys ?? NO_KEYS;
   }
 
   /** Due time of the next timer; null when none is set. */

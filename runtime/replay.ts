@@ -32,8 +32,16 @@ export type ReplayOptions = {
   readonly onOutput: (draft: OutputDraft) => void;
   /** What is read of a partition, where that is not the recorded log. */
   readonly feedOf?: (at: TopicPartition, recorded: RecordedFeed) => LogFeed;
-  /** Told every few thousand records how far log time is; may wait, and may throw to end the run. */
-  readonly onTurn?: (timeMs: number, records: number) => Promise<void> | void;
+  /** Told every few thousand records, and at the end; may wait, and may throw to end the run. */
+  readonly onTurn?: (turn: ReplayTurn) => Promise<void> | void;
+};
+
+export type ReplayTurn = {
+  /** How far log time is. */
+  readonly timeMs: number;
+  readonly records: number;
+  /** `reducer key` of every key that this run cannot vouch for. */
+  readonly partialKeys: ReadonlySet<string>;
 };
 
 /** Where a run began. `warm-up`: with no state in the middle of the log, so that some keys cannot be vouched for. */
@@ -56,16 +64,17 @@ export async function replayTask(options: ReplayOptions): Promise<ReplayedTask> 
   const { core, start, bounds } = await begin(options);
   const feeds = core.sources.map((source) => feedFor(options, source, boundsOf(bounds, source), port));
   let records = 0;
+  const tell = async () => onTurn?.({ timeMs: core.timeMs, records, partialKeys: core.graph.partialKeys });
   while (core.timeMs < toMs) {
     const result = core.step();
     if (result.kind === 'processed') {
       records += 1;
-      if (records % RECORDS_PER_TURN === 0) await onTurn?.(core.timeMs, records);
+      if (records % RECORDS_PER_TURN === 0) await tell();
     } else if (result.kind === 'needs-schema') await codec.fetchSchema(result.schemaId);
     else if (result.kind === 'needs-config') await configs.fetch(result.hash);
     else if (!(await refill(core, feeds))) break;
   }
-  await onTurn?.(core.timeMs, records);
+  await tell();
   return { start, completeToMs: Math.min(core.timeMs, toMs), records, counts: core.counts };
 }
 
