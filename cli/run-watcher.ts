@@ -1,11 +1,11 @@
 /** The subscriber of a run: reads what the pipeline says as anybody could, keeps the account, tells of alerts. */
 import { RunRecord } from '../consumers/summary/run-record.ts';
 import { decodeControl } from '../runtime/control-records.ts';
+import { decodeFollowed, type FollowedRecord, followLog, startPositions } from '../runtime/follow-log.ts';
 import type { Clock, LogPort } from '../runtime/port.ts';
 import type { FetchingCodec } from '../runtime/task.ts';
-import { SchemaError, UnknownSchemaId } from '../schemas/errors.ts';
+import { SchemaError } from '../schemas/errors.ts';
 import type { FrameFeatures, QosAlert, StreamDefect } from '../schemas/records.ts';
-import { type FollowedRecord, followLog, startPositions } from './follow-log.ts';
 
 export type RunWatcher = {
   readonly run: RunRecord;
@@ -31,6 +31,7 @@ export type RunWatcherOptions = {
 };
 
 const TOPICS = ['frame-features', 'stream-defects', 'qos-alerts'] as const;
+type Watched = (typeof TOPICS)[number];
 
 /** Begins at the present ends of the topics. Resolves once it knows where those are: start ingest after that. */
 export async function watchRun(options: RunWatcherOptions): Promise<RunWatcher> {
@@ -86,30 +87,15 @@ export async function watchRun(options: RunWatcherOptions): Promise<RunWatcher> 
 async function take(record: FollowedRecord, run: RunRecord, options: RunWatcherOptions): Promise<void> {
   if (record.value === null) return;
   const seenAtMs = options.clock.nowMs();
-  const value = await decoded(record, record.value, options);
-  if (value === null) return;
+  const value = await decodeFollowed(options.codec, options.clock, record.topic as Watched, record.value);
+  if (value instanceof SchemaError) {
+    options.onUndecodable(record, value);
+    return;
+  }
   if (record.topic === 'frame-features') run.takeFeatures(value as FrameFeatures, seenAtMs);
   if (record.topic === 'stream-defects') run.takeDefect(value as StreamDefect, seenAtMs);
   if (record.topic === 'qos-alerts') {
     run.takeAlert(value as QosAlert, seenAtMs);
     options.onAlert(value as QosAlert, run.isOfEarlierRun(value as QosAlert));
-  }
-}
-
-async function decoded(
-  record: FollowedRecord,
-  bytes: Uint8Array,
-  { codec, onUndecodable }: RunWatcherOptions,
-): Promise<unknown> {
-  for (;;) {
-    try {
-      return codec.decode(record.topic, bytes);
-    } catch (error) {
-      if (error instanceof UnknownSchemaId) await codec.fetchSchema(error.schemaId);
-      else if (error instanceof SchemaError) {
-        onUndecodable(record, error);
-        return null;
-      } else throw error;
-    }
   }
 }

@@ -1,11 +1,11 @@
 /** Prints the records of one topic as they come: a line for people, or NDJSON. */
 import { controlGist, gistOf, isoTime } from '../consumers/tail/record-line.ts';
 import { type ControlRecord, decodeControl } from '../runtime/control-records.ts';
+import { decodeFollowed, type FollowedRecord, followLog, startPositions } from '../runtime/follow-log.ts';
 import type { Clock, LogPort } from '../runtime/port.ts';
 import type { FetchingCodec } from '../runtime/task.ts';
-import { SchemaError, UnknownSchemaId } from '../schemas/errors.ts';
+import { SchemaError } from '../schemas/errors.ts';
 import type { RecordOf, TopicName } from '../schemas/topics.ts';
-import { type FollowedRecord, followLog, startPositions } from './follow-log.ts';
 import { jsonLine, line, styled, type Terminal } from './terminal.ts';
 import type { StartPoint } from './values.ts';
 
@@ -63,21 +63,15 @@ export async function tailTopic(options: TailOptions): Promise<number> {
 }
 
 async function decoded(
-  { codec, topic }: TailOptions,
+  { codec, clock, topic }: TailOptions,
   record: FollowedRecord,
   control: Printable['control'],
 ): Promise<Printable> {
   if (codec === null || record.value === null) return { record, control, value: null, error: null };
-  for (;;) {
-    try {
-      const value = codec.decode(topic, record.value) as RecordOf[TopicName];
-      return { record, control, value, error: null };
-    } catch (error) {
-      if (error instanceof UnknownSchemaId) await codec.fetchSchema(error.schemaId);
-      else if (error instanceof SchemaError) return { record, control, value: null, error };
-      else throw error;
-    }
-  }
+  const value = await decodeFollowed(codec, clock, topic, record.value);
+  return value instanceof SchemaError
+    ? { record, control, value: null, error: value }
+    : { record, control, value, error: null };
 }
 
 function print(printable: Printable, options: TailOptions): void {

@@ -1,8 +1,10 @@
 /** Reads topics as a subscriber does: committed records only, partition by partition, for as long as it is wanted. */
-import { CommittedReader } from '../runtime/committed-reader.ts';
-import { type Clock, LogError, type LogPort, type TopicPartition } from '../runtime/port.ts';
-import type { LogHeader } from '../runtime/record-batch.ts';
-import type { StartPoint } from './values.ts';
+import { SchemaError, UnknownSchemaId } from '../schemas/errors.ts';
+import type { RecordOf, TopicName } from '../schemas/topics.ts';
+import { CommittedReader } from './committed-reader.ts';
+import { type Clock, type LogBounds, LogError, type LogPort, type TopicPartition } from './port.ts';
+import type { LogHeader } from './record-batch.ts';
+import type { FetchingCodec } from './task.ts';
 
 export type FollowedRecord = TopicPartition & {
   readonly offset: number;
@@ -21,9 +23,14 @@ export type FollowOptions = {
   readonly signal: AbortSignal;
   /** Also ends reading, when it answers true. Records of one partition come in order; the next one waits. */
   readonly onRecord: (record: FollowedRecord) => Promise<boolean> | boolean;
-  /** Told after each fetch: false while there is more to read than was read. */
-  readonly onCaughtUp?: (isCaughtUp: boolean) => void;
+  /** Told after each fetch: false while there is more to read than was read. Reading waits for it. */
+  readonly onCaughtUp?: (isCaughtUp: boolean) => Promise<void> | void;
+  /** Told of the bounds of each partition that was fetched, before its records. */
+  readonly onBounds?: (at: TopicPartition, bounds: LogBounds) => void;
 };
+
+/** `latest` begins behind what is committed now. A time is not a place: read from the beginning and leave out. */
+export type FollowFrom = { readonly kind: 'beginning' | 'latest' | 'time' };
 
 const FETCH_WAIT_MS = 250;
 const FETCH_BYTES_MAX = 4 * 1024 * 1024;
@@ -31,11 +38,11 @@ const BACKOFF_MS = 500;
 /** A broker that is restarted is back by then. */
 const GIVE_UP_AFTER_MS = 60_000;
 
-/** Where each partition of the topic is to be read from. A time is not a place: read from the beginning and leave out. */
+/** Where each partition of the topics is to be read from. */
 export async function startPositions(
   port: LogPort,
   topics: readonly string[],
-  from: StartPoint,
+  from: FollowFrom,
 ): Promise<readonly (TopicPartition & { readonly offset: number })[]> {
   const descriptions = await port.describeTopics(topics);
   const all = descriptions.flatMap(({ topic, partitions }) =>
@@ -65,17 +72,40 @@ export async function followLog(options: FollowOptions): Promise<void> {
       let isCaughtUp = true;
       for (const part of fetched) {
         const name = `${part.topic}/${part.partition}`;
+        options.onBounds?.(part, part.bounds);
         reader.reset(part, offsets.get(name)!.offset);
         while (reader.next()) if (await options.onRecord(recordAt(reader, part))) return;
         offsets.set(name, { topic: part.topic, partition: part.partition, offset: reader.position });
         if (reader.position < part.bounds.stableEnd) isCaughtUp = false;
       }
-      options.onCaughtUp?.(isCaughtUp);
+      await options.onCaughtUp?.(isCaughtUp);
     } catch (error) {
       if (!(error instanceof LogError) || error.kind === 'fatal') throw error;
       failingSinceMs ??= clock.nowMs();
       if (clock.nowMs() - failingSinceMs > GIVE_UP_AFTER_MS) throw error;
       await clock.sleep(BACKOFF_MS, signal);
+    }
+  }
+}
+
+/**
+ * The value of a record that has one, or the {@link SchemaError} that says why it can never be read. A schema that was
+ * not met before is fetched first; while the registry is away, the record waits for as long as the codec allows.
+ */
+export async function decodeFollowed<T extends TopicName>(
+  codec: FetchingCodec,
+  clock: Clock,
+  topic: T,
+  bytes: Uint8Array,
+): Promise<RecordOf[T] | SchemaError> {
+  for (;;) {
+    try {
+      return codec.decode(topic, bytes) as RecordOf[T];
+    } catch (error) {
+      if (error instanceof UnknownSchemaId) {
+        if (!(await codec.fetchSchema(error.schemaId))) await clock.sleep(BACKOFF_MS);
+      } else if (error instanceof SchemaError) return error;
+      else throw error;
     }
   }
 }
