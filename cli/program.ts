@@ -1,5 +1,6 @@
 /** The everyview command: its sub-commands, and what each ends with. */
 import { Command, Help, type Option } from 'commander';
+import { addAudit, runAudit } from './commands/audit.ts';
 import { addDescribe, runDescribe } from './commands/describe.ts';
 import { addDoctor, runDoctor } from './commands/doctor.ts';
 import { addIngest, runIngest } from './commands/ingest.ts';
@@ -27,6 +28,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addDescribe(program, bind(runDescribe));
   addTopics(program, bind(runTopics));
   addRun(program, bind(runRun));
+  addAudit(program, bind(runAudit));
   addReset(program, bind(runReset));
   addIngest(program, bind(runIngest));
   addDoctor(program, bind(runDoctor));

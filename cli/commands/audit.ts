@@ -1,0 +1,144 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { isoTime } from '../../consumers/tail/record-line.ts';
+import { configStore } from '../../runtime/config-store.ts';
+import { partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
+import { systemClock } from '../../runtime/system-clock.ts';
+import { registryCodec } from '../../runtime/value-codec.ts';
+import { openCluster } from '../cluster.ts';
+import type { Action, CliContext } from '../context.ts';
+import { type AuditedTask, audit } from '../replay/audit.ts';
+import type { Difference } from '../replay/output-check.ts';
+import { progressLine } from '../replay/progress-line.ts';
+import { jsonLine, line, styled, table, toJson } from '../terminal.ts';
+import { TOPOLOGIES, topologiesNamed } from '../topologies.ts';
+import { parseTimeMs } from '../values.ts';
+
+export type AuditOptions = {
+  readonly topologies: readonly string[];
+  readonly from?: number;
+  readonly to?: number;
+  readonly json: boolean;
+};
+
+export function addAudit(program: Command, run: (options: AuditOptions) => Promise<void>): void {
+  program
+    .command('audit')
+    .summary('prove that what was said live is what the log leads to')
+    .description(
+      'Runs every task once more over its recorded inputs, with the code that ran it live, and compares what it says ' +
+        'with what it said live: key, value, schema, headers and time of every record, in order. Ends with 0 when all ' +
+        'is equal, with 1 and the first difference of each task when it is not. It writes nothing.',
+    )
+    .argument('[topology...]', "names as in 'everyview describe'; all of them otherwise")
+    .option(
+      '--from <time>',
+      'log time from which to compare (the beginning of the log otherwise)',
+      pointInTime,
+    )
+    .option('--to <time>', 'log time up to which to compare (what is committed now otherwise)', pointInTime)
+    .option('--json', 'print the result as one JSON object on stdout', false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ everyview audit                                                   everything that the log holds
+  $ everyview audit qos-alerting --from 2026-01-31T18:00:00Z --to 2026-01-31T19:00:00Z
+  $ everyview audit --json | jq '.tasks[] | select(.difference)'
+
+It begins at the latest snapshot before --from, or at the log's start. Where retention has taken that start and there is
+no snapshot, keys that may be older than the log are left out, and counted.
+Next: 'everyview backtest' shows what another configuration would have said.`,
+    )
+    .action((topologies: string[], flags: Omit<AuditOptions, 'topologies'>) => run({ topologies, ...flags }));
+}
+
+export const runAudit: Action<AuditOptions> = async (context, options) => {
+  const topologies = topologiesNamed(options.topologies);
+  const cluster = await openCluster(context, { clientId: 'everyview-audit', needsRegistry: true });
+  const progress = progressLine(context.err);
+  try {
+    const { port } = cluster;
+    const codec = await registryCodec(cluster.registry, systemClock);
+    const partitions = await partitionCounts(port);
+    const tasks = await audit({
+      port,
+      codec,
+      configs: configStore(port, codec),
+      topologies,
+      partitions,
+      writerTasks: writerTasksOf(TOPOLOGIES, partitions),
+      fromMs: options.from ?? 0,
+      toMs: options.to ?? Number.MAX_SAFE_INTEGER,
+      onProgress: ({ topology, task, timeMs }) =>
+        progress.show(`${topology}, task ${task}: ${isoTime(timeMs)}`),
+      signal: context.interruption.signal,
+    });
+    progress.end();
+    return tell(context, options, tasks);
+  } finally {
+    progress.end();
+    await cluster.close();
+  }
+};
+
+function tell({ out, err }: CliContext, { json }: AuditOptions, tasks: readonly AuditedTask[]): number {
+  const differences = tasks.flatMap(({ difference }) => (difference === null ? [] : [difference]));
+  const compared = tasks.reduce((sum, task) => sum + task.compared, 0);
+  const leftOut = tasks.reduce((sum, task) => sum + task.leftOut, 0);
+  if (json) {
+    jsonLine(out, { equal: differences.length === 0 && compared > 0, compared, leftOut, tasks });
+  } else {
+    const rows = table([
+      ['topology', 'task', 'began at', 'compared to', 'records in', 'equal', 'left out', ''],
+      ...tasks.map((task) => [
+        task.topology,
+        String(task.task),
+        startText(task),
+        isoTime(task.comparedToMs),
+        String(task.recordsIn),
+        String(task.compared),
+        String(task.leftOut),
+        task.difference === null ? 'equal' : 'DIFFERENT',
+      ]),
+    ]);
+    for (const [index, row] of rows.entries()) line(out, index === 0 ? styled(out, 'bold', row) : row);
+    for (const difference of differences) for (const text of differenceLines(difference)) line(out, text);
+  }
+  if (differences.length > 0) {
+    line(err, `everyview: ${differences.length} tasks said something else live than their inputs lead to.`);
+    return 1;
+  }
+  if (compared === 0) {
+    line(err, 'everyview: there was nothing to compare in this range: choose another --from and --to.');
+    return 1;
+  }
+  line(
+    err,
+    `${compared} records are equal${leftOut > 0 ? `; ${leftOut} of keys older than the log left out` : ''}`,
+  );
+  return 0;
+}
+
+function startText({ start }: AuditedTask): string {
+  if (start.kind === 'snapshot') return `snapshot ${isoTime(start.boundaryMs)}`;
+  return start.kind === 'log-start' ? 'start of the log' : `warm-up ${isoTime(start.startMs)}`;
+}
+
+function differenceLines(one: Difference): string[] {
+  const place = one.offset === null ? '' : ` at offset ${one.offset}`;
+  return [
+    '',
+    `${one.topology}, task ${one.task}: ${one.topic}/${one.partition}${place}, ${isoTime(one.timestampMs)}, key ${one.key ?? 'none'}`,
+    `  ${one.kind}: ${one.detail}`,
+    `  live:   ${toJson(one.recorded)}`,
+    `  replay: ${toJson(one.computed)}`,
+  ];
+}
+
+function pointInTime(text: string): number {
+  const atMs = parseTimeMs(text);
+  if (atMs !== null) return atMs;
+  throw new InvalidArgumentError(
+    'It is no time: write for example 2026-01-31T18:30:00Z, or Unix milliseconds.',
+  );
+}

@@ -1,0 +1,98 @@
+/**
+ * Proves that what the topologies said live is what their recorded inputs lead to: each task runs once more over the log,
+ * and its outputs are held against the recorded ones. Each topology is judged on its recorded inputs, so that a fault is
+ * found where it is, and ticks that stand in derived inputs count as they did live.
+ */
+import { applicationIdOf } from '../../runtime/deploy.ts';
+import type { AdminPort } from '../../runtime/port.ts';
+import { type ReplayStart, replayTask } from '../../runtime/replay.ts';
+import type { ConfigStore, FetchingCodec } from '../../runtime/task.ts';
+import type { Topology } from '../../runtime/topology.ts';
+import { taskCountOf } from '../../runtime/worker.ts';
+import { committedToMs } from './live-run.ts';
+import { type Difference, OutputCheck } from './output-check.ts';
+
+export type AuditOptions = {
+  readonly port: AdminPort;
+  readonly codec: FetchingCodec;
+  readonly configs: ConfigStore;
+  readonly topologies: readonly Topology[];
+  readonly partitions: ReadonlyMap<string, number>;
+  readonly writerTasks: ReadonlyMap<string, number>;
+  /** Log time `[fromMs, toMs)`. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly onProgress: (progress: AuditProgress) => void;
+  readonly signal: AbortSignal;
+};
+
+export type AuditProgress = { readonly topology: string; readonly task: number; readonly timeMs: number };
+
+export type AuditedTask = {
+  readonly topology: string;
+  readonly task: number;
+  readonly start: ReplayStart;
+  /** Log time up to which was compared, exclusive; the live task had committed no more, or the log ends. */
+  readonly comparedToMs: number;
+  readonly recordsIn: number;
+  /** Output records that are equal, control records included. */
+  readonly compared: number;
+  /** Output records of keys that began before the warm-up. */
+  readonly leftOut: number;
+  readonly difference: Difference | null;
+};
+
+export async function audit(options: AuditOptions): Promise<readonly AuditedTask[]> {
+  const audited: AuditedTask[] = [];
+  for (const topology of options.topologies) {
+    const tasks = taskCountOf(topology, options.partitions);
+    for (let task = 0; task < tasks; task++) {
+      const one = await auditTask(options, topology, task);
+      if (one !== null) audited.push(one);
+    }
+  }
+  return audited;
+}
+
+/** Null when the task never committed anything. */
+async function auditTask(
+  options: AuditOptions,
+  topology: Topology,
+  task: number,
+): Promise<AuditedTask | null> {
+  const { port, codec, configs, partitions, writerTasks, fromMs, signal, onProgress } = options;
+  const applicationId = applicationIdOf(topology);
+  const liveToMs = await committedToMs(port, applicationId, task);
+  if (liveToMs === null) return null;
+  const toMs = Math.min(options.toMs, liveToMs);
+  const check = await OutputCheck.open({ port, codec, topology, task, partitions, fromMs, toMs });
+  const replayed = await replayTask({
+    port,
+    codec,
+    configs,
+    topology,
+    applicationId,
+    task,
+    partitions,
+    writerTasks,
+    fromMs,
+    toMs,
+    onOutput: (draft) => check.add(draft),
+    onTurn: async (turn) => {
+      signal.throwIfAborted();
+      onProgress({ topology: topology.name, task, timeMs: turn.timeMs });
+      await check.onTurn(turn);
+    },
+  });
+  await check.end(Math.min(replayed.completeToMs, toMs));
+  return {
+    topology: topology.name,
+    task,
+    start: replayed.start,
+    comparedToMs: Math.max(fromMs, Math.min(replayed.completeToMs, toMs)),
+    recordsIn: replayed.records,
+    compared: check.compared,
+    leftOut: check.leftOut,
+    difference: check.difference,
+  };
+}
