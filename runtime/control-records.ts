@@ -6,7 +6,8 @@
  * |---|---|---|---|
  * | `tick` | the task that reads the partition | its input partition | time went on, nothing else happened |
  * | `seal` | the task that writes the partition | its output partitions | all that begins before `sealedUpToMs` was said |
- * | `config-effective` | the deploy step | each input partition | from here on the configuration `configHash` holds |
+ * | `config-effective` | whoever publishes it | each partition from outside | from here on the configuration `configHash` holds |
+ * | | a task that took one which changes what holds | its sealed output partitions | the same, to the readers of what it says |
  */
 import type { LogHeader } from './record-batch.ts';
 

@@ -14,8 +14,9 @@ export class TopologyError extends Error {
 
 /**
  * Checks and returns the topology. Rules: names are unique; every `from` names a source or an earlier reducer (so
- * there is no cycle, and a flow reads from top to bottom); every reducer and sink gets something, every source and
- * reducer is read by somebody; a topology that gathers (`span: 'all'`) does so in every source.
+ * there is no cycle, and a flow reads from top to bottom), every `reads` an earlier reducer; every reducer and sink gets
+ * something, every source and reducer is read by somebody; a topology that gathers (`span: 'all'`) does so in every
+ * source; one that takes a broadcast has a source of its own beside it, and the broadcast is written by tasks.
  */
 export function defineTopology(topology: Topology): Topology {
   const faults: string[] = [];
@@ -24,8 +25,14 @@ export function defineTopology(topology: Topology): Topology {
   if (topology.sources.length === 0) faults.push('it has no source');
   const known = new Set<string>();
   for (const source of topology.sources) declare(known, source.topic, faults);
+  const reducers = new Set<string>();
   for (const node of topology.reducers) {
     checkInputs(node.reducer.name, node.from, known, faults);
+    for (const name of node.reads ?? []) {
+      if (!reducers.has(name))
+        faults.push(`'${node.reducer.name}' looks at '${name}', which is no reducer declared before it`);
+    }
+    reducers.add(node.reducer.name);
     declare(known, node.reducer.name, faults);
     if (!/^[a-z][a-z0-9-]*$/.test(node.store))
       faults.push(`store '${node.store}' is not lower-case-with-dashes`);
@@ -42,8 +49,7 @@ export function defineTopology(topology: Topology): Topology {
   if (topology.stateHorizonMs !== undefined && !(topology.stateHorizonMs > 0))
     faults.push(`stateHorizonMs is ${topology.stateHorizonMs}, and has to be above 0`);
   checkReaders(topology, faults);
-  const spans = new Set(topology.sources.map((source) => source.span));
-  if (spans.size > 1) faults.push("sources mix the spans 'same' and 'all'");
+  checkSpans(topology, faults);
   if (faults.length > 0) throw new TopologyError(topology.name, faults);
   return topology;
 }
@@ -86,9 +92,26 @@ function checkInputs(
   }
 }
 
+function checkSpans({ sources }: Topology, faults: string[]): void {
+  const spans = new Set(sources.map(({ span }) => span));
+  if (spans.has('all') && spans.size > 1) {
+    spans.delete('all');
+    faults.push(`sources mix the span 'all' with '${[...spans].join("' and '")}'`);
+  }
+  if (spans.has('broadcast') && !spans.has('same'))
+    faults.push("it has broadcast sources only: a source with the span 'same' says how many tasks there are");
+  for (const { topic, span, writers } of sources) {
+    // every task would tick every partition
+    if (span === 'broadcast' && writers === 'external')
+      faults.push(
+        `'${topic}' is broadcast and written from outside: let a topology read it, and broadcast what that says`,
+      );
+  }
+}
+
 function checkReaders(topology: Topology, faults: string[]): void {
   const read = new Set([
-    ...topology.reducers.flatMap((node) => node.from),
+    ...topology.reducers.flatMap((node) => [...node.from, ...(node.reads ?? [])]),
     ...topology.sinks.flatMap((sink) => sink.from),
   ]);
   for (const name of [

@@ -1,6 +1,6 @@
 /** Prints topologies in the text form of Kafka Streams' `Topology.describe()`, and as a Mermaid diagram made from it. */
 import { childrenOf } from './define-topology.ts';
-import type { Topology } from './topology.ts';
+import type { SourceSpan, Topology } from './topology.ts';
 
 /**
  * One topology is one sub-topology; `index` is its number. Sinks stand under the name of their topic, with the edge
@@ -23,9 +23,7 @@ export function diagram(topologies: readonly Topology[]): string {
   for (const topology of topologies) {
     lines.push(`  ${topology.name}[${topology.name}]`);
     for (const source of topology.sources) {
-      lines.push(
-        `  ${topicId(source.topic)} -->|${source.span === 'all' ? 'all partitions' : 'same partition'}| ${topology.name}`,
-      );
+      lines.push(`  ${topicId(source.topic)} -->|${ARROWS[source.span]}| ${topology.name}`);
     }
     for (const sink of topology.sinks)
       lines.push(`  ${topology.name} -->|${sink.edge}| ${topicId(sink.topic)}`);
@@ -33,18 +31,24 @@ export function diagram(topologies: readonly Topology[]): string {
   return `${lines.join('\n')}\n`;
 }
 
+const ARROWS: Readonly<Record<SourceSpan, string>> = {
+  same: 'same partition',
+  all: 'all partitions',
+  broadcast: 'broadcast',
+};
+
 function describeOne(topology: Topology, index: number, lines: string[]): void {
   lines.push(`   Sub-topology: ${index} (${topology.name})`);
   for (const source of topology.sources) {
-    lines.push(
-      `    Source: ${source.topic} (topics: [${source.topic}]${source.span === 'all' ? ', all partitions' : ''})`,
-    );
+    const span = source.span === 'same' ? '' : `, ${ARROWS[source.span]}`;
+    lines.push(`    Source: ${source.topic} (topics: [${source.topic}]${span})`);
     lines.push(`      --> ${childrenOf(topology, source.topic).join(', ')}`);
   }
   for (const node of topology.reducers) {
     lines.push(`    Processor: ${node.reducer.name} (stores: [${node.store}])`);
-    lines.push(`      --> ${childrenOf(topology, node.reducer.name).join(', ')}`);
+    lines.push(`      --> ${childrenOf(topology, node.reducer.name).join(', ') || 'none'}`);
     lines.push(`      <-- ${node.from.join(', ')}`);
+    if (node.reads !== undefined) lines.push(`      reads: ${node.reads.join(', ')}`);
   }
   for (const sink of topology.sinks) {
     lines.push(

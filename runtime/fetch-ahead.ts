@@ -7,6 +7,7 @@ export type Fetched = { readonly partition: FetchedPartition; readonly requested
 export class FetchAhead {
   readonly #port: LogPort;
   #requests: readonly FetchRequest[] = [];
+  #fetches = 0;
   #settled: Promise<void> | null = null;
   #answer: { readonly partitions: readonly FetchedPartition[] } | { readonly error: unknown } | null = null;
 
@@ -19,11 +20,15 @@ export class FetchAhead {
     return this.#settled;
   }
 
-  /** Begins a fetch, unless one is under way or not taken yet, or nothing is asked for. */
+  /**
+   * Begins a fetch, unless one is under way or not taken yet, or nothing is asked for. Tasks that stand at different
+   * offsets of the same partition (a broadcast) take turns: a fetch has one place in each partition.
+   */
   start(requests: readonly FetchRequest[], waitMsMax: number, bytesMax: number): void {
     if (this.#settled !== null || requests.length === 0) return;
-    this.#requests = requests;
-    this.#settled = this.#port.fetch(requests, waitMsMax, bytesMax).then(
+    this.#requests = onePerPartition(requests, this.#fetches);
+    this.#fetches += 1;
+    this.#settled = this.#port.fetch(this.#requests, waitMsMax, bytesMax).then(
       (partitions) => {
         this.#answer = { partitions };
       },
@@ -47,4 +52,15 @@ export class FetchAhead {
       return request === undefined ? [] : [{ partition, requestedOffset: request.offset }];
     });
   }
+}
+
+function onePerPartition(requests: readonly FetchRequest[], turn: number): readonly FetchRequest[] {
+  const byPartition = new Map<string, FetchRequest[]>();
+  for (const request of requests) {
+    const name = `${request.topic}/${request.partition}`;
+    const known = byPartition.get(name);
+    if (known === undefined) byPartition.set(name, [request]);
+    else if (known.every(({ offset }) => offset !== request.offset)) known.push(request);
+  }
+  return Array.from(byPartition.values(), (offsets) => offsets[turn % offsets.length]!);
 }

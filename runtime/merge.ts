@@ -34,6 +34,8 @@ export type Channel = {
   queuedUpToMs: number;
   /** Offset after the last record taken; what lies before is skipped when the partition is read again. */
   nextOffset: number;
+  /** Highest seal that was taken; 0 before any. */
+  sealedUpToMs: number;
 };
 
 export type Merged = { readonly source: MergeSource; readonly channel: Channel; readonly timeMs: number };
@@ -45,7 +47,7 @@ export type MergeState =
   | { readonly kind: 'empty' };
 
 export function newChannel(nextOffset: number, boundMs: number): Channel {
-  return { queue: [], times: [], head: 0, boundMs, queuedUpToMs: boundMs, nextOffset };
+  return { queue: [], times: [], head: 0, boundMs, queuedUpToMs: boundMs, nextOffset, sealedUpToMs: 0 };
 }
 
 /** Queues a record; false when the channel already took it before a restart. */

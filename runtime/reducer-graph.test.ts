@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { stepContext } from '../test/support/step-context.ts';
 import { ReducerGraph } from './reducer-graph.ts';
 import { StateError } from './state.ts';
 import { structCodec } from './struct-codec.ts';
-import type { Effect, Reducer, ReducerNode, StepContext, StepInput, Topology } from './topology.ts';
+import type { Effect, Reducer, ReducerNode, StepInput, Topology } from './topology.ts';
 
-const CONTEXT: StepContext = { configHash: 'default', config: null, sealedUpToMs: 0 };
+const CONTEXT = stepContext();
 const ORIGIN = { topic: 'frame-features', partition: 0, offset: 7 };
 
 type Count = { count: number };

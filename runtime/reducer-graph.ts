@@ -12,17 +12,9 @@
 
 import { StateError } from './state.ts';
 import { type Entry, type Slot, StateStore } from './state-store.ts';
+import { NodeContext, type Surroundings } from './surroundings.ts';
 import { TimerQueue } from './timer-queue.ts';
-import type {
-  Effect,
-  Origin,
-  ReducerNode,
-  SinkEdge,
-  SinkNode,
-  StepContext,
-  StepInput,
-  Topology,
-} from './topology.ts';
+import type { Effect, Origin, ReducerNode, SinkEdge, SinkNode, StepInput, Topology } from './topology.ts';
 import type { WarmUp } from './warm-up.ts';
 
 /** What a graph tells its owner, at once, in the order in which it happens. `node` is the reducer that asked. */
@@ -44,11 +36,14 @@ const NO_KEYS: ReadonlySet<string> = new Set();
 export class ReducerGraph {
   readonly #stores = new Map<string, StateStore<Node>>();
   readonly #nodes: readonly Node[];
+  readonly #declared = new Map<string, Node>();
   readonly #childrenOfSource = new Map<string, readonly Child[]>();
   readonly #events: GraphEvents;
   readonly #timers = new TimerQueue<NodeSlot>();
   readonly #warmUp: WarmUp | null;
   #isPartial = false;
+  /** Whose step goes on, or went on last. */
+  #stepping: NodeSlot | null = null;
   #timeMs = 0;
   #slotsIgnored = 0;
 
@@ -101,7 +96,7 @@ export class ReducerGraph {
     value: unknown,
     timeMs: number,
     origin: Origin,
-    context: StepContext,
+    context: Surroundings,
     isPartial = false,
   ): void {
     const children = this.#childrenOfSource.get(sourceTopic);
@@ -113,7 +108,7 @@ export class ReducerGraph {
   }
 
   /** Moves log time to `timeMs` and fires every timer that is due, those included which fired steps set. */
-  advanceTo(timeMs: number, context: StepContext): void {
+  advanceTo(timeMs: number, context: Surroundings): void {
     if (timeMs < this.#timeMs) throw new Error(`log time went back from ${this.#timeMs} to ${timeMs}`);
     this.#timeMs = timeMs;
     for (;;) {
@@ -186,7 +181,7 @@ export class ReducerGraph {
     key: string,
     value: unknown,
     origin: Origin,
-    context: StepContext,
+    context: Surroundings,
   ): void {
     let input: (StepInput<unknown> & { kind: 'record' }) | null = null;
     for (let i = 0; i < children.length; i++) {
@@ -204,7 +199,7 @@ export class ReducerGraph {
     }
   }
 
-  #step(node: Node, input: StepInput<unknown>, origin: Origin, context: StepContext): void {
+  #step(node: Node, input: StepInput<unknown>, origin: Origin, context: Surroundings): void {
     const { store, place } = node;
     const { key } = input;
     let entry: Entry<Node> | undefined = store.find(key);
@@ -218,11 +213,25 @@ export class ReducerGraph {
       const step = { timeMs: this.#timeMs, isRecord: input.kind === 'record', isInputPartial };
       this.#isPartial = this.#warmUp.enter(slot, node.name, key, step);
     }
-    const effects: readonly Effect[] = node.reducer.step(store.stateOf(slot), input, context);
+    node.context.surroundings = context;
+    this.#stepping = slot;
+    const effects: readonly Effect[] = node.reducer.step(store.stateOf(slot), input, node.context);
     for (let i = 0; i < effects.length; i++) this.#carryOut(slot, input, effects[i]!, origin, context);
     this.#isPartial = isInputPartial;
     // What came and went within one step was never in the changelog and needs no tombstone there.
     if (isNew && store.find(key) === undefined) store.leaveOut(key);
+  }
+
+  /** What a step sees of another reducer's state. */
+  #read(by: Node, reducer: string, key: string): unknown {
+    const read = by.reads.get(reducer);
+    if (read === undefined) throw new Error(`${by.name} looks at ${reducer}, which is not among its 'reads'`);
+    const slot = read.store.find(key)?.slots[read.place] ?? undefined;
+    if (this.#warmUp?.isPartial(slot, reducer, key, this.#timeMs) === true) {
+      this.#warmUp.taint(this.#stepping!, by.name, this.#stepping!.key);
+      this.#isPartial = true;
+    }
+    return slot === undefined ? undefined : read.store.stateOf(slot);
   }
 
   #carryOut(
@@ -230,7 +239,7 @@ export class ReducerGraph {
     input: StepInput<unknown>,
     effect: Effect,
     origin: Origin,
-    context: StepContext,
+    context: Surroundings,
   ): void {
     const { node } = slot;
     switch (effect.kind) {
@@ -307,7 +316,11 @@ export class ReducerGraph {
       store,
       place: -1,
       children: [],
+      reads: new Map(),
+      context: new NodeContext((reducer, key) => this.#read(node, reducer, key)),
     };
+    for (const name of declared.reads ?? []) node.reads.set(name, this.#declared.get(name)!);
+    this.#declared.set(reducer.name, node);
     node.place = store.addReducer(reducer, node);
     return node;
   }
@@ -341,6 +354,9 @@ type Node = {
   /** Place among the reducers of its store. */
   place: number;
   children: readonly Child[];
+  /** Reducers whose state its steps may look at, by name. */
+  readonly reads: Map<string, Node>;
+  readonly context: NodeContext;
 };
 
 type NodeSlot = Slot<Node>;

@@ -18,8 +18,9 @@ import {
 } from './port.ts';
 import { restoreStore } from './restore.ts';
 import { hasSnapshotTopic, snapshotTopic } from './snapshot.ts';
+import { DEFAULT_CONFIG_HASH } from './surroundings.ts';
 import { DEFAULT_LIMITS } from './task.ts';
-import { DEFAULT_CONFIG_HASH, POSITION_KEY, type TaskPosition } from './task-core.ts';
+import { POSITION_KEY, type TaskPosition } from './task-core.ts';
 import { changelogTopic } from './task-inputs.ts';
 import { sourcesOf } from './task-sources.ts';
 import type { Topology } from './topology.ts';
@@ -205,10 +206,11 @@ async function planTask(options: ResetOptions, task: number): Promise<Planned> {
     },
     keys,
     position: {
-      version: 1,
+      version: 2,
       timeMs: 0,
       sealedUpToMs: 0,
       configHash,
+      configSinceMs: 0,
       // a number that was used once names that record for ever
       outSeq: committed?.outSeq ?? 0,
       sources: sources.map(({ topic, partition, channels }, index) => {
@@ -217,7 +219,7 @@ async function planTask(options: ResetOptions, task: number): Promise<Planned> {
           topic,
           partition,
           offset,
-          channels: channels.map(() => ({ nextOffset: offset, boundMs: 0 })),
+          channels: channels.map(() => ({ nextOffset: offset, boundMs: 0, sealedUpToMs: 0 })),
         };
       }),
     },

@@ -139,7 +139,7 @@ test('a position of another version, and one that knows less than is read now, a
   const tiny = await ranBefore();
   const saved = positionOf(tiny);
   for (const [position, message] of [
-    [{ ...saved, version: 7 }, /has version 7 and this build reads version 1/],
+    [{ ...saved, version: 7 }, /has version 7 and this build reads versions 1 and 2/],
     [{ ...saved, sources: [] }, /knows nothing of frame-features/],
   ] as const) {
     tiny.broker.append(positions, ALPHA, 'position', JSON.stringify(position));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { stepContext } from '../test/support/step-context.ts';
 import { TINY_PARTITIONS, TINY_START_MS, tinyCluster, tinyCodec } from '../test/support/tiny-cluster.ts';
 import { countChunks, tinyCounting } from '../test/support/tiny-topologies.ts';
 import { defineTopology } from './define-topology.ts';
@@ -213,7 +214,7 @@ test('a capture is of its moment, whatever steps do while it is taken piece by p
       const nothing = () => {};
       const events = { onEmit: nothing, onDrop: nothing, onLate: nothing, onDeadLetter: nothing };
       const graph = new ReducerGraph(twoStores, events);
-      const context = { configHash: 'default', config: null, sealedUpToMs: 0 };
+      const context = stepContext();
       const origin = { topic: 'frame-features', partition: 0, offset: 0 };
       const captured = new Map<string, string>();
       const whole = new Map<string, string>();

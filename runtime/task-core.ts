@@ -4,15 +4,14 @@
  */
 import { UnknownSchemaId } from '../schemas/errors.ts';
 import {
+  type ControlRecord,
   decodeControl,
-  encodeControl,
   integerOf,
   PARTIAL_HEADER,
-  SOURCE_SEQ_HEADER,
   SOURCE_TASK_HEADER,
-  textHeader,
 } from './control-records.ts';
 import {
+  type Channel,
   enqueue,
   type Merged,
   type MergeSource,
@@ -21,13 +20,15 @@ import {
   queuedOf,
   take,
 } from './merge.ts';
-import { OutputDraft } from './output-draft.ts';
+import type { OutputDraft } from './output-draft.ts';
 import { partitionOf } from './partitioner.ts';
 import type { LogHeader } from './record-batch.ts';
 import { type GraphEvents, ReducerGraph } from './reducer-graph.ts';
-import { BadRecord, codeOf, deadLetterOf, lateRecordOf, messageOf, sidelineHeaders } from './sideline.ts';
+import { BadRecord, codeOf, messageOf } from './sideline.ts';
 import { StateError } from './state.ts';
+import { DEFAULT_CONFIG_HASH, type Surroundings, TaskSurroundings } from './surroundings.ts';
 import { type Counts, countOne, newCounts } from './task-counts.ts';
+import { TaskOutput } from './task-output.ts';
 import {
   restoreSources,
   type SavedSource,
@@ -36,7 +37,7 @@ import {
   savedSource,
   sourcesOf,
 } from './task-sources.ts';
-import type { Origin, StepContext } from './topology.ts';
+import type { Origin } from './topology.ts';
 import { readUtf8 } from './utf8.ts';
 import { WarmUp } from './warm-up.ts';
 
@@ -70,10 +71,13 @@ export type TaskCoreOptions = SourcesOptions & {
 
 /** Everything a task needs besides its stores to go on where it stopped. Serialised as JSON in the positions store. */
 export type TaskPosition = {
-  readonly version: 1;
+  /** 1: without the seals of inputs, and without {@link configSinceMs}. */
+  readonly version: 1 | 2;
   readonly timeMs: number;
   readonly sealedUpToMs: number;
   readonly configHash: string;
+  /** Log time at which it was said that this configuration holds. */
+  readonly configSinceMs?: number;
   /** Records written on repartition edges so far; the next one's number. */
   readonly outSeq: number;
   readonly sources: readonly SavedSource[];
@@ -89,9 +93,6 @@ export type StepResult =
   | { readonly kind: 'needs-schema'; readonly schemaId: number }
   | { readonly kind: 'needs-config'; readonly hash: string };
 
-/** Hash that outputs carry while no configuration was put into the log. */
-export const DEFAULT_CONFIG_HASH = 'default';
-
 /** Seals are written when log time passes a multiple of this. */
 const SEAL_EVERY_MS = 1_000;
 
@@ -100,18 +101,18 @@ export class TaskCore {
   readonly sources: readonly Source[];
   readonly counts: Counts = newCounts();
   readonly #options: TaskCoreOptions;
-  readonly #context: { configHash: string; config: unknown; sealedUpToMs: number };
-  readonly #output = new OutputDraft();
+  readonly #context: TaskSurroundings;
+  readonly #output: TaskOutput;
   #timeMs = 0;
-  #outSeq = 0;
   #current: Located | null = null;
   /** One of the reducers left the current record out; it may be more than one, and counts once. */
   #isLeftOut = false;
 
   constructor(options: TaskCoreOptions) {
     this.#options = options;
-    this.#context = { configHash: DEFAULT_CONFIG_HASH, config: null, sealedUpToMs: 0 };
     this.sources = sourcesOf(options);
+    this.#output = new TaskOutput(options);
+    this.#context = new TaskSurroundings(this.sources, (topic) => this.#output.partitionsOf(topic));
     const { topology, warmUp } = options;
     this.graph = new ReducerGraph(
       topology,
@@ -125,7 +126,7 @@ export class TaskCore {
     return this.#timeMs;
   }
 
-  get context(): StepContext {
+  get context(): Surroundings {
     return this.#context;
   }
 
@@ -163,7 +164,7 @@ export class TaskCore {
           return { kind: 'needs-config', hash: control.configHash };
       }
       this.#take(state.next);
-      this.#applyControl(control);
+      this.#applyControl(control, record, channel);
       return PROCESSED;
     }
     let value: unknown;
@@ -177,8 +178,11 @@ export class TaskCore {
     this.#take(state.next);
     this.counts.recordsIn += 1;
     if (fault !== null) {
+      const code = codeOf(fault);
       this.counts.leftOut += 1;
-      this.#deadLetter(source, record, codeOf(fault), messageOf(fault));
+      countOne(this.counts.deadLettered, code);
+      const at = { topic: source.topic, partition: source.partition, record };
+      this.#sideline('dead-letters', at, code, messageOf(fault));
     } else this.#process(source, record, value);
     return PROCESSED;
   }
@@ -190,28 +194,30 @@ export class TaskCore {
   }
 
   position(): TaskPosition {
+    const { sealedUpToMs, configHash, configSinceMs } = this.#context;
     return {
-      version: 1,
+      version: 2,
       timeMs: this.#timeMs,
-      sealedUpToMs: this.#context.sealedUpToMs,
-      configHash: this.#context.configHash,
-      outSeq: this.#outSeq,
+      sealedUpToMs,
+      configHash,
+      configSinceMs,
+      outSeq: this.#output.outSeq,
       sources: this.sources.map(savedSource),
     };
   }
 
   /** Goes on from a committed position; throws when the position is not of this topology. */
   restore(position: TaskPosition): void {
-    if (position.version !== 1) {
-      throw this.#unusable(`has version ${position.version} and this build reads version 1`);
-    }
-    const { configHash } = position;
+    const { version, configHash, configSinceMs = 0, sealedUpToMs } = position;
+    if (version !== 1 && version !== 2)
+      throw this.#unusable(`has version ${version} and this build reads versions 1 and 2`);
     const config = configHash === DEFAULT_CONFIG_HASH ? null : this.#options.configOf(configHash);
     if (config === undefined)
       throw new Error(`configuration ${configHash} of the committed position is not in everyview-config`);
     this.#timeMs = position.timeMs;
-    this.#outSeq = position.outSeq;
-    Object.assign(this.#context, { configHash, config, sealedUpToMs: position.sealedUpToMs });
+    this.#output.timeMs = position.timeMs;
+    this.#output.outSeq = position.outSeq;
+    Object.assign(this.#context, { configHash, config, configSinceMs, sealedUpToMs });
     const misfit = restoreSources(this.sources, position.sources);
     if (misfit !== null) throw this.#unusable(misfit);
   }
@@ -256,37 +262,39 @@ export class TaskCore {
     if (timeMs <= this.#timeMs) return;
     const before = this.#timeMs;
     this.#timeMs = timeMs;
+    this.#output.timeMs = timeMs;
     this.graph.advanceTo(timeMs, this.#context);
     if (Math.floor(timeMs / SEAL_EVERY_MS) === Math.floor(before / SEAL_EVERY_MS)) return;
     const sealedUpToMs = timeMs - this.#options.topology.sealDelayMs;
     this.#context.sealedUpToMs = sealedUpToMs;
-    for (const sink of this.#options.topology.sinks)
-      if (sink.sealed) this.#seal(sink.topic, sink.edge, sealedUpToMs);
+    this.#sayToReaders({ kind: 'seal', sealedUpToMs });
   }
 
-  #seal(topic: string, edge: 'same' | 'repartition', sealedUpToMs: number): void {
-    const headers = encodeControl({ kind: 'seal', sealedUpToMs });
-    this.#output.keyLength = -1;
-    this.#output.valueLength = -1;
-    if (edge === 'same') {
-      this.#write(topic, this.#options.task, headers);
-      return;
-    }
-    const partitions = this.#partitionsOf(topic);
-    for (let p = 0; p < partitions; p++) this.#write(topic, p, [...headers, ...this.#sourceHeaders()]);
+  #sayToReaders(record: ControlRecord): void {
+    for (const sink of this.#options.topology.sinks) if (sink.sealed) this.#output.control(sink, record);
   }
 
-  #applyControl(control: ReturnType<typeof decodeControl>): void {
-    if (control === 'unknown' || control === null) {
+  #applyControl(control: ControlRecord | 'unknown', record: PendingRecord, channel: Channel): void {
+    if (control === 'unknown') {
       countOne(this.counts.dropped, 'unknown-control-record');
       return;
     }
     this.counts.controls += 1;
-    if (control.kind !== 'config-effective') return;
+    if (control.kind === 'seal') channel.sealedUpToMs = Math.max(channel.sealedUpToMs, control.sealedUpToMs);
+    if (control.kind === 'config-effective') this.#configure(control.configHash, record.timestampMs);
+  }
+
+  /** What was said last holds, whoever passed it on first; each change goes on to the readers of what is said here. */
+  #configure(configHash: string, sinceMs: number): void {
     const { trial } = this.#options;
     if (trial !== undefined && this.#timeMs >= trial.fromMs) return;
-    this.#context.configHash = control.configHash;
-    this.#context.config = this.#options.configOf(control.configHash);
+    const context = this.#context;
+    if (sinceMs < context.configSinceMs) return;
+    context.configSinceMs = sinceMs;
+    if (configHash === context.configHash) return;
+    context.configHash = configHash;
+    context.config = this.#options.configOf(configHash);
+    this.#sayToReaders({ kind: 'config-effective', configHash });
   }
 
   #decode(source: Source, record: PendingRecord): unknown {
@@ -296,7 +304,7 @@ export class TaskCore {
     if (record.key === null) throw new BadRecord('no-key', 'the record has no key');
     if (record.value === null)
       throw new BadRecord('no-value', 'the record has neither a value nor a control header');
-    if (source.keyed && partitionOf(record.key, this.#partitionsOf(topic)) !== source.partition) {
+    if (source.keyed && partitionOf(record.key, this.#output.partitionsOf(topic)) !== source.partition) {
       throw new BadRecord(
         'wrong-partition',
         `murmur2 of its key names another partition than ${source.partition}`,
@@ -307,7 +315,10 @@ export class TaskCore {
 
   #graphEvents(): GraphEvents {
     return {
-      onEmit: (topic, key, value, edge) => this.#emit(topic, key, value, edge),
+      onEmit: (topic, key, value, edge) => {
+        this.counts.recordsOut += 1;
+        this.#output.emit(topic, key, value, edge, this.graph.isPartial);
+      },
       onDrop: (reason) => {
         this.#isLeftOut = true;
         countOne(this.counts.dropped, reason);
@@ -330,43 +341,10 @@ export class TaskCore {
     };
   }
 
-  #emit(topic: string, key: string, value: unknown, edge: 'same' | 'repartition'): void {
-    const { codec, task } = this.#options;
-    this.counts.recordsOut += 1;
-    const output = this.#output;
-    output.setKey(key);
-    if (codec.encodeShared === undefined) output.setValue(codec.encode(topic, value));
-    else {
-      const { bytes, pos } = codec.encodeShared(topic, value);
-      output.valueBytes = bytes;
-      output.valueLength = pos;
-    }
-    const marks = this.graph.isPartial ? PARTIAL_HEADERS : NO_HEADERS;
-    if (edge === 'same') {
-      this.#write(topic, task, marks);
-      return;
-    }
-    const keyBytes = output.keyBytes.subarray(0, output.keyLength);
-    this.#write(topic, partitionOf(keyBytes, this.#partitionsOf(topic)), [
-      ...this.#sourceHeaders(),
-      ...marks,
-    ]);
-  }
-
-  #deadLetter(source: MergeSource, record: PendingRecord, code: string, reason: string): void {
-    countOne(this.counts.deadLettered, code);
-    this.#sideline(
-      'dead-letters',
-      { topic: source.topic, partition: source.partition, record },
-      code,
-      reason,
-    );
-  }
-
   /** Keeps what could not be used, whole and with its place, where a person can look at it. */
   #sideline(topic: 'dead-letters' | 'late-records', at: Located, code: string, reason: string): void {
-    const { topology, task, codec } = this.#options;
-    const one = {
+    const { topology, task } = this.#options;
+    this.#output.sideline(topic, {
       topology: topology.name,
       task,
       code,
@@ -376,44 +354,11 @@ export class TaskCore {
       record: at.record,
       taskTimeMs: this.#timeMs,
       configHash: this.#context.configHash,
-    };
-    const key = `${at.topic}-${at.partition}`;
-    this.#output.setKey(key);
-    this.#output.setValue(
-      codec.encode(topic, topic === 'dead-letters' ? deadLetterOf(one) : lateRecordOf(one)),
-    );
-    this.#write(topic, partitionOf(Buffer.from(key), this.#partitionsOf(topic)), sidelineHeaders(one));
-  }
-
-  #sourceHeaders(): readonly LogHeader[] {
-    const seq = this.#outSeq;
-    this.#outSeq += 1;
-    return [
-      textHeader(SOURCE_TASK_HEADER, String(this.#options.task)),
-      textHeader(SOURCE_SEQ_HEADER, String(seq)),
-    ];
-  }
-
-  #partitionsOf(topic: string): number {
-    const partitions = this.#options.partitions.get(topic);
-    if (partitions === undefined) throw new Error(`the partition count of ${topic} is not known`);
-    return partitions;
-  }
-
-  /** Hands out the draft, whose key and value are set. */
-  #write(topic: string, partition: number, headers: readonly LogHeader[]): void {
-    const output = this.#output;
-    output.topic = topic;
-    output.partition = partition;
-    output.headers = headers;
-    output.timestampMs = this.#timeMs;
-    this.#options.output(output);
+    });
   }
 }
 
 const PROCESSED: StepResult = { kind: 'processed' };
-const NO_HEADERS: readonly LogHeader[] = [];
-const PARTIAL_HEADERS: readonly LogHeader[] = [textHeader(PARTIAL_HEADER, '1')];
 
 type Located = { readonly topic: string; readonly partition: number; readonly record: PendingRecord };
 

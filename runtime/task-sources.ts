@@ -10,6 +10,8 @@ export type Source = MergeSource & {
   readonly keyed: boolean;
   /** Whether the task may tick it: only what is written from outside falls silent without a word. */
   readonly external: boolean;
+  /** Every task reads it. */
+  readonly isBroadcast: boolean;
 };
 
 export type SourcesOptions = {
@@ -28,7 +30,7 @@ export function sourcesOf(options: SourcesOptions): readonly Source[] {
   for (const node of topology.sources) {
     const count = partitions.get(node.topic);
     if (count === undefined) throw new Error(`the partition count of ${node.topic} is not known`);
-    const numbers = node.span === 'all' ? Array.from({ length: count }, (_, p) => p) : [task];
+    const numbers = node.span === 'same' ? [task] : Array.from({ length: count }, (_, p) => p);
     const writers = node.writers === 'repartition' ? writerTasks.get(node.topic) : 1;
     if (writers === undefined) throw new Error(`the number of tasks that write ${node.topic} is not known`);
     for (const partition of numbers) {
@@ -40,10 +42,18 @@ export function sourcesOf(options: SourcesOptions): readonly Source[] {
         fetchOffset: 0,
         keyed: node.writers === 'external',
         external: node.writers === 'external',
+        isBroadcast: node.span === 'broadcast',
       });
     }
   }
   return sources;
+}
+
+/** The highest seal that was taken of a partition: what all of its writers said at least. */
+export function sealOf(source: MergeSource): number {
+  let lowestMs = Number.POSITIVE_INFINITY;
+  for (const { sealedUpToMs } of source.channels) lowestMs = Math.min(lowestMs, sealedUpToMs);
+  return lowestMs;
 }
 
 /** What a task's position says of a partition. */
@@ -52,7 +62,12 @@ export type SavedSource = {
   readonly partition: number;
   /** First offset to read again. */
   readonly offset: number;
-  readonly channels: readonly { readonly nextOffset: number; readonly boundMs: number }[];
+  readonly channels: readonly {
+    readonly nextOffset: number;
+    readonly boundMs: number;
+    /** Absent in positions of version 1. */
+    readonly sealedUpToMs?: number;
+  }[];
 };
 
 export function savedSource(source: Source): SavedSource {
@@ -61,7 +76,11 @@ export function savedSource(source: Source): SavedSource {
     topic,
     partition,
     offset: firstUnprocessed(source),
-    channels: channels.map(({ nextOffset, boundMs }) => ({ nextOffset, boundMs })),
+    channels: channels.map(({ nextOffset, boundMs, sealedUpToMs }) => ({
+      nextOffset,
+      boundMs,
+      sealedUpToMs,
+    })),
   };
 }
 
@@ -76,8 +95,8 @@ export function restoreSources(sources: readonly Source[], saved: readonly Saved
     }
     source.fetchOffset = found.offset;
     for (const [index, channel] of channels.entries()) {
-      const { nextOffset, boundMs } = found.channels[index]!;
-      Object.assign(channel, { nextOffset, boundMs, queuedUpToMs: boundMs });
+      const { nextOffset, boundMs, sealedUpToMs = 0 } = found.channels[index]!;
+      Object.assign(channel, { nextOffset, boundMs, sealedUpToMs, queuedUpToMs: boundMs });
     }
   }
   return null;

@@ -10,8 +10,10 @@
  * driver.outputs('stream-defects'); // [{ topic, key, value, timeMs }]
  */
 import type { RecordOf, TopicName } from '../schemas/topics.ts';
+import { partitionOf } from './partitioner.ts';
 import { ReducerGraph } from './reducer-graph.ts';
-import type { StepContext, Topology } from './topology.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Topology } from './topology.ts';
 
 export type DriverOutput<V = unknown> = {
   readonly topic: TopicName;
@@ -26,6 +28,8 @@ export type DriverState = {
   readonly timeMs: number;
   readonly offset: number;
   readonly sealedUpToMs: number;
+  /** Highest seal of each partition that was sealed, by `topic/partition`. */
+  readonly seals: Readonly<Record<string, number>>;
   readonly entries: readonly { readonly store: string; readonly key: string; readonly bytes: Uint8Array }[];
 };
 
@@ -35,6 +39,8 @@ export type DriverOptions = {
   readonly configHash?: string;
   /** Seals are said when log time passes a multiple of this, as a task does; 1000 where nothing is given. */
   readonly sealEveryMs?: number;
+  /** Partitions of each source topic, for the seals that were taken of them; 1 where nothing is given. */
+  readonly partitions?: number;
   readonly restoreFrom?: DriverState;
 };
 
@@ -46,15 +52,25 @@ export class TopologyTestDriver {
   readonly #outputs: DriverOutput[] = [];
   readonly #changelog = new Map<string, { store: string; key: string; bytes: Uint8Array }>();
   readonly #sealEveryMs: number;
-  #context: StepContext;
+  readonly #partitions: number;
+  readonly #seals: Record<string, number>;
+  #context: Surroundings;
   #timeMs = 0;
   #offset = 0;
 
   constructor(topology: Topology, options: DriverOptions = {}) {
     this.#topology = topology;
     this.#sealEveryMs = options.sealEveryMs ?? 1_000;
-    const { config = null, configHash = 'default', restoreFrom } = options;
-    this.#context = { config, configHash, sealedUpToMs: restoreFrom?.sealedUpToMs ?? 0 };
+    const { config = null, configHash = 'default', restoreFrom, partitions = 1 } = options;
+    this.#partitions = partitions;
+    this.#seals = { ...restoreFrom?.seals };
+    const sealedUpToMs = restoreFrom?.sealedUpToMs ?? 0;
+    this.#context = {
+      config,
+      configHash,
+      sealedUpToMs,
+      sealedUpToMsOf: (topic, key) => this.#sealOf(topic, key),
+    };
     this.graph = new ReducerGraph(topology, {
       onEmit: (topic, key, value) => this.#outputs.push({ topic, key, value, timeMs: this.#timeMs }),
       onDrop: (reason) => this.#count(`drop ${reason}`),
@@ -91,6 +107,15 @@ export class TopologyTestDriver {
     this.#context = { ...this.#context, sealedUpToMs: timeMs - this.#topology.sealDelayMs };
   }
 
+  /** A seal that the writer of a partition of a source topic says at a log time; of the only partition where none is named. */
+  pipeSeal(topic: TopicName, sealedUpToMs: number, timeMs: number, partition = 0): void {
+    this.#sourceNamed(topic);
+    if (!(partition < this.#partitions)) throw new Error(`${topic} has ${this.#partitions} partitions here`);
+    this.advanceTo(Math.max(timeMs, this.#timeMs));
+    const place = `${topic}/${partition}`;
+    this.#seals[place] = Math.max(this.#seals[place] ?? 0, sealedUpToMs);
+  }
+
   /** Puts another configuration in force from here on. */
   configure(configHash: string, config: unknown): void {
     this.#context = { ...this.#context, configHash, config };
@@ -112,8 +137,19 @@ export class TopologyTestDriver {
       timeMs: this.#timeMs,
       offset: this.#offset,
       sealedUpToMs,
+      seals: { ...this.#seals },
       entries: [...this.#changelog.values()],
     };
+  }
+
+  #sealOf(topic: TopicName, key: string): number {
+    this.#sourceNamed(topic);
+    return this.#seals[`${topic}/${partitionOf(Buffer.from(key), this.#partitions)}`] ?? 0;
+  }
+
+  #sourceNamed(topic: TopicName): void {
+    if (!this.#topology.sources.some((source) => source.topic === topic))
+      throw new Error(`no source ${topic} in topology ${this.#topology.name}`);
   }
 
   #count(what: string): void {

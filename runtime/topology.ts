@@ -55,6 +55,16 @@ export type StepContext = {
   readonly config: unknown;
   /** Everything that starts up to here was sealed before: `chargeFromMs` may not be earlier. */
   readonly sealedUpToMs: number;
+  /**
+   * Of an input: the highest seal that was taken from the partition that murmur2 of `key` names; 0 before any, or while
+   * one of several writers sealed nothing yet. Throws for a topic or a partition that the task does not read.
+   */
+  sealedUpToMsOf(topic: TopicName, key: string): number;
+  /**
+   * What another reducer keeps for a key; undefined when it keeps nothing. To look at, not to change. Throws unless the
+   * node declares it in {@link ReducerNode.reads}.
+   */
+  read<S>(reducer: string, key: string): Readonly<S> | undefined;
 };
 
 /**
@@ -73,9 +83,10 @@ export type AnyReducer = Reducer<any, any, any>;
 
 /**
  * Which partitions of a topic a task reads. `same`: the one with its own number. `all`: every partition (a gather; the
- * topology then has one task).
+ * topology then has one task). `broadcast`: every partition, in every task; how many there are is said by the `same`
+ * sources beside it. All are merged in the same way.
  */
-export type SourceSpan = 'same' | 'all';
+export type SourceSpan = 'same' | 'all' | 'broadcast';
 
 /**
  * How a task writes a topic. `same`: into the partition with its own number, as the only writer. `repartition`: into
@@ -96,6 +107,8 @@ export type ReducerNode = {
   readonly reducer: AnyReducer;
   /** Names of the nodes whose values it gets: source topics or reducers. */
   readonly from: readonly string[];
+  /** Names of reducers declared before it whose state its steps may look at. */
+  readonly reads?: readonly string[];
   /** State of all reducers that share a store lives side by side, one changelog entry per key. */
   readonly store: string;
   /** State key of a value; the key of the record or of the forwarding node when absent. */

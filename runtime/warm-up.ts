@@ -6,7 +6,7 @@
  * A topology declares its state horizon: without an input for that long, nothing is left of a key's state. So
  * - a key that comes first when the horizon has passed since the start began then; one that comes earlier may be older,
  *   and stays partial until it was silent for the horizon;
- * - state that takes something from partial state is partial;
+ * - state that takes something from partial state is partial, also when its step only looks at that;
  * - state that is fed by other reducers is partial as well when one of them had partial keys in its time: they may have
  *   kept something from it that they would have handed on.
  *
@@ -51,6 +51,19 @@ export class WarmUp {
     return begun.isPartial;
   }
 
+  /** Whether a look at what `reducer` keeps for `key` (no slot: nothing) may miss something. */
+  isPartial(slot: object | undefined, reducer: string, key: string, timeMs: number): boolean {
+    const begun = slot === undefined ? undefined : this.#begun.get(slot);
+    if (begun !== undefined) return begun.isPartial || this.#isExposed(reducer, begun.atMs, timeMs);
+    return this.#wasThere(`${reducer} ${key}`, timeMs) || this.#isExposed(reducer, timeMs, timeMs);
+  }
+
+  /** A step took something from partial state into this slot. */
+  taint(slot: object, reducer: string, key: string): void {
+    const begun = this.#begun.get(slot)!;
+    if (!begun.isPartial) this.#setPartial(begun, reducer, key);
+  }
+
   forget(slot: object, reducer: string, key: string): void {
     const begun = this.#begun.get(slot);
     if (!begun?.isPartial) return;
@@ -68,9 +81,15 @@ export class WarmUp {
   }
 
   #mayBeOlder(name: string, timeMs: number): boolean {
+    const wasThere = this.#wasThere(name, timeMs);
+    if (timeMs >= this.#wholeFromMs) this.#forgotten.delete(name);
+    return wasThere;
+  }
+
+  /** With its past, a key of which nothing is known might have state. */
+  #wasThere(name: string, timeMs: number): boolean {
     if (timeMs < this.#wholeFromMs) return true;
     const lastInputMs = this.#forgotten.get(name);
-    this.#forgotten.delete(name);
     return lastInputMs !== undefined && timeMs - lastInputMs < this.#horizonMs;
   }
 

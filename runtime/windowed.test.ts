@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { stepContext } from '../test/support/step-context.ts';
 import { structCodec } from './struct-codec.ts';
 import type { Effect } from './topology.ts';
 import { hopping, sessions, tumbling, type Windows, windowsOf } from './window.ts';
@@ -25,7 +26,7 @@ const counting = (windows: Windows) =>
     result: (_key, { startMs, endMs }, { count }) => `[${startMs},${endMs})=${count}`,
   });
 
-const context = { configHash: 'default', config: null, sealedUpToMs: 0 };
+const context = stepContext();
 
 /** Runs values at (event time, log time) through one key and a last timer sweep; what was forwarded, and how many late. */
 function run(windows: Windows, values: readonly (readonly [atMs: number, logMs: number])[]) {

@@ -57,17 +57,16 @@ export type WorkerMetrics = {
   readonly retries: number;
 };
 
-/** Number of tasks of a topology: a gather has one, every other one has as many as its inputs have partitions. */
+/** Number of tasks of a topology: a gather has one, every other one as many as the inputs have that are not broadcast. */
 export function taskCountOf(topology: Topology, partitions: ReadonlyMap<string, number>): number {
   if (topology.sources.some((source) => source.span === 'all')) return 1;
-  const counts = new Set(topology.sources.map((source) => partitions.get(source.topic)));
+  const own = topology.sources.filter((source) => source.span === 'same');
+  const counts = new Set(own.map((source) => partitions.get(source.topic)));
   const [count] = counts;
   if (counts.size !== 1 || count === undefined) {
     throw new Error(
       `the inputs of ${topology.name} must have the same number of partitions, and have ` +
-        topology.sources
-          .map((source) => `${source.topic}: ${partitions.get(source.topic) ?? 'unknown'}`)
-          .join(', '),
+        own.map((source) => `${source.topic}: ${partitions.get(source.topic) ?? 'unknown'}`).join(', '),
     );
   }
   return count;
@@ -78,7 +77,8 @@ export class Worker {
   readonly #limits: TaskLimits;
   readonly #fetch: FetchAhead;
   readonly #tasks = new Map<number, Task>();
-  readonly #taskOf = new Map<string, Task>();
+  /** Who reads a partition; more than one where it is broadcast. */
+  readonly #tasksOf = new Map<string, Set<Task>>();
   readonly #done: Promise<void>;
   readonly #stopRequested = Promise.withResolvers<null>();
   readonly #restoring = new Map<number, RestoreProgress>();
@@ -180,8 +180,8 @@ export class Worker {
   async #takeFetched(): Promise<void> {
     try {
       for (const { partition, requestedOffset } of this.#fetch.take()) {
-        const task = this.#taskOf.get(`${partition.topic}/${partition.partition}`);
-        task?.offer(partition, requestedOffset);
+        const tasks = this.#tasksOf.get(`${partition.topic}/${partition.partition}`) ?? [];
+        for (const task of tasks) task.offer(partition, requestedOffset);
         this.#retriesInRow = 0;
       }
     } catch (error) {
@@ -223,7 +223,11 @@ export class Worker {
         },
       });
       this.#tasks.set(number, task);
-      for (const { topic, partition } of task.core.sources) this.#taskOf.set(`${topic}/${partition}`, task);
+      for (const { topic, partition } of task.core.sources) {
+        const name = `${topic}/${partition}`;
+        const readers = this.#tasksOf.get(name) ?? new Set();
+        this.#tasksOf.set(name, readers.add(task));
+      }
       onEvent({ kind: 'task-opened', task: number });
     } catch (error) {
       await this.#recover(session, `opening task ${number}`, error);
@@ -256,7 +260,7 @@ export class Worker {
   #forget(task: Task, why: string): void {
     addTotals(this.#closed, { ...task.metrics(), counts: task.core.counts });
     this.#tasks.delete(task.number);
-    for (const { topic, partition } of task.core.sources) this.#taskOf.delete(`${topic}/${partition}`);
+    for (const readers of this.#tasksOf.values()) readers.delete(task);
     this.#options.onEvent({ kind: 'task-closed', task: task.number, why });
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { FrameFeatures } from '../../schemas/records.ts';
+import { stepContext } from '../../test/support/step-context.ts';
 import { DETECTORS } from '../stream-detection.ts';
 import { cut, draw } from './drawn-stream.ts';
 import type { DetectionConfig } from './settings.ts';
@@ -53,7 +54,7 @@ test('short cuts find what judging every sample finds, and remember the same', (
         const states = [reducer.init('k'), judging.init('k')];
         for (const value of steps) {
           const input = { kind: 'record', key: 'k', timeMs: 0, value, origin: value.evidence } as const;
-          const context = { config, configHash: 'c', sealedUpToMs: 0 };
+          const context = stepContext({ config, configHash: 'c' });
           const told = [reducer, judging].map((one, at) => one.step(states[at], input, context));
           assert.deepEqual(told[0], told[1]);
           assert.deepEqual(reducer.state.encode(states[0]), reducer.state.encode(states[1]));
