@@ -11,7 +11,7 @@ import type { Counts } from '../../runtime/task-counts.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
 import type { DeadLetter, StreamDefect, StreamHealth } from '../../schemas/records.ts';
 import { countOne } from './faults.ts';
-import { DERIVED_TOPICS, SIMULATED_TOPOLOGIES } from './topologies.ts';
+import { DERIVED_TOPICS, SILENT_MS, SIMULATED_TOPOLOGIES } from './topologies.ts';
 import type { Contents } from './world.ts';
 
 export function brokenInvariants(contents: Contents): string[] {
@@ -85,15 +85,23 @@ function eachPartition(contents: Contents, topic: string, check: Check): string[
 
 /**
  * Whatever begins before a seal was said before it, and reducers are told the last seal. Records carry the log time of
- * what caused them. A timer fires before anything that is said at its time or later.
+ * what caused them. A timer fires before anything that is said at its time or later, and not when it was put off. Of each
+ * configuration readers are told before anything that was said under it.
  */
 function defectsHold(records: readonly CommittedRecord[]): string | null {
   let sealedUpToMs = 0;
   let saidAtMs = 0;
+  let configHash = 'default';
+  const openedAtMs = new Map<string, number>();
   for (const { offset, timestampMs, value, headers } of records) {
     if (value === null) {
       const control = decodeControl(headers);
-      if (control === null || control === 'unknown' || control.kind !== 'seal') continue;
+      if (control === null || control === 'unknown') continue;
+      if (control.kind === 'config-effective') {
+        if (control.configHash === configHash) return `configuration ${configHash} twice at offset ${offset}`;
+        configHash = control.configHash;
+      }
+      if (control.kind !== 'seal') continue;
       if (control.sealedUpToMs < sealedUpToMs) return `seals go back at offset ${offset}`;
       sealedUpToMs = control.sealedUpToMs;
       saidAtMs = timestampMs;
@@ -105,11 +113,17 @@ function defectsHold(records: readonly CommittedRecord[]): string | null {
       return `${programmeId} at offset ${offset} begins at ${chargeFromMs}, but all before ${sealedUpToMs} was sealed`;
     if (toldMs !== null && toldMs !== sealedUpToMs)
       return `a reducer was told of a seal at ${toldMs}, and the last one is ${sealedUpToMs}, at offset ${offset}`;
+    if (defect.configHash !== configHash)
+      return `offset ${offset} is of configuration ${defect.configHash}, and readers were told of ${configHash}`;
     if (detectedAtMs !== timestampMs)
       return `offset ${offset} is of ${detectedAtMs} and stamped ${timestampMs}`;
     if (event === 'confirmed' && defect.evidenceFirstOffset <= saidAtMs)
       return `a timer of ${defect.evidenceFirstOffset} fired after what was said at ${saidAtMs}, at offset ${offset}`;
-    if (event === 'open') saidAtMs = timestampMs;
+    if (event === 'close' && timestampMs - openedAtMs.get(programmeId)! < SILENT_MS)
+      return `${programmeId} is called silent too early, at offset ${offset}`;
+    if (event !== 'open') continue;
+    saidAtMs = timestampMs;
+    openedAtMs.set(programmeId, timestampMs);
   }
   return null;
 }
@@ -119,7 +133,7 @@ function isSealedOncePerSecond(records: readonly CommittedRecord[]): string | nu
   const secondOf = ({ timestampMs }: CommittedRecord): number => Math.floor(timestampMs / 1_000);
   const sealedAtMs = new Map<number, number>();
   for (const record of records) {
-    if (record.value !== null) continue;
+    if (!isSeal(record)) continue;
     const second = secondOf(record);
     if (sealedAtMs.has(second)) return `a second seal for one second at offset ${record.offset}`;
     sealedAtMs.set(second, record.timestampMs);
@@ -189,6 +203,11 @@ function numbersAreWhole(contents: Contents): string[] {
       broken.push(`cohort-partials: task ${writer} wrote number ${numbers[gap]} where ${gap} is missing`);
   }
   return broken;
+}
+
+function isSeal({ value, headers }: CommittedRecord): boolean {
+  const control = value === null ? decodeControl(headers) : null;
+  return control !== null && control !== 'unknown' && control.kind === 'seal';
 }
 
 function isData({ value, headers }: CommittedRecord): boolean {

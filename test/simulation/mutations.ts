@@ -111,7 +111,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'for (const { name, dueMs } of saved.timers.slice(1))',
   }),
   mutation('the numbers of repartitioned records begin anew after a restart', {
-    find: 'this.#outSeq = position.outSeq;',
+    find: 'this.#output.outSeq = position.outSeq;',
     replace: '',
   }),
   mutation('what a writer said before the restart is taken again', {

@@ -51,6 +51,8 @@ export type Plan = {
   readonly processes: number;
   /** Between one fault and the next. */
   readonly pauseMs: number;
+  /** How many of a thousand requests fail beside the scheduled faults. */
+  readonly roughPermille: number;
   readonly limits: {
     readonly commitEveryMs: number;
     readonly queuedRecordsMax: number;
@@ -75,6 +77,7 @@ export function planOf({ seed, events }: PlanOptions): Plan {
   const partitions = random.between(2, 4);
   const processes = random.between(1, PROCESSES_MAX + 1);
   const pauseMs = random.pick([0, 50, 300]);
+  const roughPermille = random.pick([0, 0, 0, 8, 30]);
   const limits = {
     commitEveryMs: random.pick([40, 100, 250]),
     queuedRecordsMax: random.pick([4, 60, 50_000]),
@@ -92,7 +95,18 @@ export function planOf({ seed, events }: PlanOptions): Plan {
   }));
   const timeline = [...starts, ...said.timeline, ...troubles].sort((a, b) => a.atMs - b.atMs);
   const { records, deadLetters } = said;
-  return { seed, startMs, partitions, processes, pauseMs, limits, timeline, records, deadLetters };
+  return {
+    seed,
+    startMs,
+    partitions,
+    processes,
+    pauseMs,
+    roughPermille,
+    limits,
+    timeline,
+    records,
+    deadLetters,
+  };
 }
 
 const T0_MS = 1_700_000_000_000;
@@ -140,7 +154,7 @@ class Conversation {
     const share = random.pick([1_000, 900, 500, 500, 100, 0]);
     const bursts = isBurst ? 1 : random.between(4, 20);
     for (let i = 0; i < bursts && this.records < events; i++) {
-      const size = isBurst ? random.between(20, 120) : random.between(1, 6);
+      const size = isBurst ? random.between(20, random.chance(120) ? 600 : 120) : random.between(1, 6);
       this.#say(Math.min(size, events - this.records), share);
       this.lengthMs += isBurst ? random.below(30) : random.between(1, 40);
     }

@@ -65,6 +65,7 @@ class Simulation {
   #deployment: Deployment | null = null;
   #registryAwayUntilMs = 0;
   #markerDelayMs = 0;
+  #roughPermille: number;
   #isHealed = false;
   #incarnations = 0;
   #ended = 0;
@@ -73,6 +74,7 @@ class Simulation {
 
   constructor(plan: Plan, options: SimulationOptions) {
     this.#plan = plan;
+    this.#roughPermille = plan.roughPermille;
     this.#sealWaitMs = options.sealWaitMs ?? SEAL_WAIT_MS;
     this.#random = new SeededRandom(`run of ${plan.seed}`);
     this.clock = new VirtualClock({
@@ -211,6 +213,7 @@ class Simulation {
       broker: this.#broker,
       random: this.#random.fork(name),
       faults: this.#faults,
+      roughPermille: () => this.#roughPermille,
       registry: { isAway: () => this.clock.nowMs() < this.#registryAwayUntilMs },
       ...this.#deployment!,
       limits: {
@@ -263,6 +266,7 @@ class Simulation {
   /** No more faults: how long until every task has committed something that came after them? */
   async #recover(): Promise<number> {
     this.#faults.disarm();
+    this.#roughPermille = 0;
     this.#markerDelayMs = 0;
     this.#registryAwayUntilMs = 0;
     for (const process of this.#processes.values()) {

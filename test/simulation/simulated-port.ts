@@ -5,7 +5,13 @@
 
 import { POSITIONS_STORE } from '../../runtime/define-topology.ts';
 import type { MemoryBroker } from '../../runtime/memory-broker.ts';
-import { type FaultDecision, type FaultPlan, PASS, type PortRequest } from '../../runtime/memory-faults.ts';
+import {
+  type FaultDecision,
+  type FaultPlan,
+  PASS,
+  type PortMethod,
+  type PortRequest,
+} from '../../runtime/memory-faults.ts';
 import type { MemoryPort } from '../../runtime/memory-port.ts';
 import {
   type FetchRequest,
@@ -51,6 +57,8 @@ export type SimulatedPortOptions = {
   readonly applicationId: string;
   readonly random: SeededRandom;
   readonly faults: ArmedFaults;
+  /** How many of a thousand requests fail for no reason, just now. */
+  readonly roughPermille: () => number;
 };
 
 export class SimulatedPort implements LogPort {
@@ -62,14 +70,17 @@ export class SimulatedPort implements LogPort {
   #asserting = false;
   /** It was, and nothing was taken over since. */
   #mayTakeOver = false;
-  /** Transactional ids that were taken over since. */
-  readonly #taken = new Set<string>();
+  /** A transactional id was taken over since. */
+  #hasTaken = false;
   /** A task was opened, and nothing was fetched for it yet. */
   justOpened = false;
   /** Tasks that are being opened: their changelogs are read from the beginning. */
   restoring = false;
+  /** Of the last assignment. */
   #generation = -1;
-  /** Transactional ids that somebody else took, with the generation in which that was noticed. */
+  /** By transactional id: the generation in which it was last taken over here. */
+  readonly #takenAt = new Map<string, number>();
+  /** Transactional ids that somebody else took since, with the generation in which they had been taken over here. */
   readonly #fencedAt = new Map<string, number>();
   /** Transactional ids that have added partitions to their open transaction. */
   readonly #adding = new Set<string>();
@@ -87,7 +98,7 @@ export class SimulatedPort implements LogPort {
 
   constructor(options: SimulatedPortOptions) {
     this.#options = options;
-    this.#weather = new Weather(options.random);
+    this.#weather = new Weather(options.random, options.roughPermille);
     this.#inner = options.broker.openPort({ clientId: options.clientId, faults: this.#weather });
     this.#positions = changelogTopic(options.applicationId, POSITIONS_STORE);
   }
@@ -144,7 +155,8 @@ export class SimulatedPort implements LogPort {
         this.#inner.initProducer(transactionalId, transactionTimeoutMs),
       );
       this.#mayTakeOver = false;
-      this.#taken.add(transactionalId);
+      this.#hasTaken = true;
+      this.#takenAt.set(transactionalId, this.#generation);
       return identity;
     } catch (error) {
       if (!(error instanceof LogError) || error.kind !== 'retry') this.#mayTakeOver = false;
@@ -197,14 +209,14 @@ export class SimulatedPort implements LogPort {
     );
   }
 
-  async joinGroup(request: JoinRequest): Promise<JoinedGroup> {
-    const joined = await this.#do('join', () => this.#inner.joinGroup(request));
-    this.#generation = joined.generationId;
-    return joined;
+  joinGroup(request: JoinRequest): Promise<JoinedGroup> {
+    return this.#do('join', () => this.#inner.joinGroup(request));
   }
 
-  syncGroup(membership: GroupMembership, assignments: readonly MemberAssignment[]) {
-    return this.#do('sync', () => this.#inner.syncGroup(membership, assignments));
+  async syncGroup(membership: GroupMembership, assignments: readonly MemberAssignment[]) {
+    const assignment = await this.#do('sync', () => this.#inner.syncGroup(membership, assignments));
+    this.#generation = membership.generationId;
+    return assignment;
   }
 
   async heartbeat(membership: GroupMembership) {
@@ -223,7 +235,7 @@ export class SimulatedPort implements LogPort {
 
   /** A task is about to be opened: `check` asks whether the group still gives it to this instance. */
   async opening(check: () => Promise<void>): Promise<void> {
-    this.#taken.clear();
+    this.#hasTaken = false;
     this.#asserting = true;
     try {
       await check();
@@ -234,10 +246,9 @@ export class SimulatedPort implements LogPort {
 
   #stepOfReading(partitions: readonly TopicPartition[], otherwise: Step): Step {
     const { topic, partition } = partitions[0]!;
-    const { applicationId, host } = this.#options;
     // until then whoever has the task may still commit
-    if (topic.endsWith('-changelog') && !this.#taken.has(`${applicationId}-${partition}`))
-      host.violated(`${topic}/${partition} was read before the task was taken over`);
+    if (topic.endsWith('-changelog') && !this.#hasTaken)
+      this.#options.host.violated(`${topic}/${partition} was read before the task was taken over`);
     if (topic === this.#positions) return 'position';
     if (topic.endsWith('-changelog')) return 'restore';
     return topic === 'everyview-config' ? 'config' : otherwise;
@@ -268,7 +279,7 @@ export class SimulatedPort implements LogPort {
       return await call();
     } catch (error) {
       if (error instanceof LogError && error.kind === 'fenced')
-        this.#fencedAt.set(transactionalId, this.#generation);
+        this.#fencedAt.set(transactionalId, this.#takenAt.get(transactionalId) ?? -1);
       throw error;
     }
   }
@@ -344,19 +355,32 @@ function refusalOf(step: Step): LogErrorCode {
   }
 }
 
-/** Small delays everywhere, which shuffle what goes on at the same time, around the faults that were scheduled. */
+/** Groups have troubles enough of their own. */
+const ASIDE: ReadonlySet<PortMethod> = new Set(['joinGroup', 'syncGroup', 'heartbeat', 'leaveGroup']);
+
+/**
+ * Small delays everywhere, which shuffle what goes on at the same time, around the faults that were scheduled; and in rough
+ * seeds failures at random.
+ */
 class Weather implements FaultPlan {
   next: FaultDecision | null = null;
   readonly #random: SeededRandom;
+  readonly #roughPermille: () => number;
 
-  constructor(random: SeededRandom) {
+  constructor(random: SeededRandom, roughPermille: () => number) {
     this.#random = random;
+    this.#roughPermille = roughPermille;
   }
 
-  decide(_request: PortRequest): FaultDecision {
+  decide({ method }: PortRequest): FaultDecision {
     const { next } = this;
     this.next = null;
     if (next !== null) return next;
+    const rough = this.#roughPermille();
+    if (rough > 0 && !ASIDE.has(method) && this.#random.chance(rough)) {
+      const kind = this.#random.chance(500) ? 'unreachable' : 'lose-reply';
+      return { kind, delayMs: this.#random.below(30) };
+    }
     const drawn = this.#random.below(100);
     if (drawn >= 8) return PASS;
     return { kind: drawn % 2 === 0 ? 'delay' : 'delay-reply', delayMs: this.#random.below(6) };

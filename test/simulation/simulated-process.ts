@@ -23,6 +23,7 @@ export type ProcessOptions = {
   readonly random: SeededRandom;
   readonly faults: ArmedFaults;
   readonly registry: Registry;
+  readonly roughPermille: () => number;
   readonly partitions: ReadonlyMap<string, number>;
   readonly writerTasks: ReadonlyMap<string, number>;
   readonly limits: Partial<TaskLimits>;
@@ -127,7 +128,8 @@ export class SimulatedProcess implements Host {
   }
 
   #startWorker(topology: Topology): void {
-    const { broker, random, faults, registry, partitions, writerTasks, limits } = this.#options;
+    const { broker, random, faults, registry, roughPermille, partitions, writerTasks, limits } =
+      this.#options;
     const applicationId = applicationIdOf(topology);
     const clientId = `${this.name}-${topology.name}`;
     const port = new SimulatedPort({
@@ -137,6 +139,7 @@ export class SimulatedProcess implements Host {
       applicationId,
       random: random.fork(clientId),
       faults,
+      roughPermille,
     });
     this.#ports.push(port);
     const codec = simulatedCodec(registry);

@@ -28,7 +28,7 @@ import { alertOf, cohortOf, defectOf, healthOf, mix, mixText, partialOf } from '
 
 /** The slowest real-time detector needs this long to be sure; seals wait for it, and not a millisecond longer. */
 const CONFIRM_MS = 1_500;
-const SILENT_MS = 1_200;
+export const SILENT_MS = 1_200;
 /** Timers fall due on this grid, so that many of a task's keys share a due time. */
 export const GRID_MS = 250;
 
@@ -55,13 +55,7 @@ const instant: Reducer<Instant, FrameFeatures, StreamDefect> = {
     state.lastSeq = seq;
     state.count += 1;
     state.hash = mix(mix(mix(mix(state.hash, seq), input.timeMs), weightOf(context)), context.sealedUpToMs);
-    const said = instantly(
-      event === 'probe-lost' ? 'close' : 'open',
-      state,
-      input.key,
-      input.timeMs,
-      context,
-    );
+    const said = instantly(event === 'probe-lost' ? 'lost' : 'open', state, input.key, input.timeMs, context);
     if (event === 'probe-lost') return [said, { kind: 'forget' }];
     return [said, { kind: 'schedule', name: 'silent', dueMs: input.timeMs + SILENT_MS }];
   },
