@@ -82,4 +82,33 @@ export type SessionResult = {
     /** Of the events that the player numbered, those that arrived. */
     readonly events: number;
   };
+  /** Sums that a score record has no field for, over the same stretch as `figures`. */
+  readonly sums: SessionSums;
+  /**
+   * What the last result before this one said, so that a change is counted once: an attempt began here when
+   * `before.attempted` is false, its outcome became known here when `before.outcome` differs. For the first result of a
+   * session nothing was said: not attempted, outcome `pending`.
+   */
+  readonly before: SessionStage;
+};
+
+export type SessionSums = {
+  /** Session time less pauses and less what nothing is known of, ms; the denominator of the session's rebuffering ratio. */
+  readonly sessionMs: number;
+  /** Waiting for the first frame, or for the content after an ad: no ad on screen and not paused, ms. */
+  readonly startupWaitMs: number;
+  /** The player told no state, or was not heard, ms. */
+  readonly unknownMs: number;
+  /** Playing time for which the bitrate is known, ms. */
+  readonly bitrateMs: number;
+  /** Bits of content played in that time. */
+  readonly bitrateBits: number;
+};
+
+export type SessionStage = {
+  readonly attempted: boolean;
+  readonly outcome: string;
+  readonly contentStarted: boolean;
+  readonly ended: boolean;
+  readonly playbackFailure: string;
 };

@@ -1,0 +1,202 @@
+/** What is kept of one session: bounded, in integers, a few hundred bytes while nothing waits to be folded. */
+import { list, nullable, oneOf, type StateOf, struct, structCodec } from '../../runtime/struct-codec.ts';
+
+/** Who watches what by which way, as the reports say it. */
+const CONTEXT = {
+  contentId: 'string',
+  programmeId: 'string',
+  previousSessionId: 'string',
+  streamType: 'string',
+  cdn: 'string',
+  asn: 'long?',
+  country: 'string',
+  deviceClass: 'string',
+  playerName: 'string',
+  playerVersion: 'string',
+} as const;
+
+/** What is left of an event until its window closes. */
+const HELD = {
+  /** Log time of its arrival. */
+  logMs: 'long',
+  clientMs: 'long?',
+  /** Log time at which it happened; -1 until the player's clock is known. */
+  atMs: 'long',
+  sn: 'long?',
+  /** Into `channels` and `contexts`; -1 for the first where there were too many of them. */
+  channel: 'int',
+  context: 'int',
+  event: 'string',
+  /** Told with a media request, not as an event. */
+  isRequest: 'bool',
+  playerState: 'string?',
+  startupDelayed: 'bool?',
+  mediaTimeMs: 'long?',
+  programTimeMs: 'long?',
+  liveLatencyMs: 'int?',
+  ratePermille: 'int?',
+  bufferMs: 'int?',
+  bitrateBps: 'long?',
+  heightPx: 'int?',
+  renditionId: 'string?',
+  startupMs: 'int?',
+  stallCount: 'long?',
+  stallMs: 'long?',
+  stalledSinceLast: 'bool?',
+  droppedFrames: 'long?',
+  adPlaying: 'bool?',
+  muted: 'bool?',
+  hidden: 'bool?',
+  errorCodes: list('string'),
+  errorFatal: 'bool?',
+  errorClass: 'string?',
+  objectType: 'string?',
+} as const;
+
+/** Sums over a stretch of time; every field adds up. */
+const SUMS = {
+  sessionMs: 'long',
+  unknownMs: 'long',
+  playingMs: 'long',
+  watchedMs: 'long',
+  pausedMs: 'long',
+  seekWaitMs: 'long',
+  startupWaitMs: 'long',
+  stallCount: 'int',
+  stallMs: 'long',
+  stallCountSeek: 'int',
+  stallMsSeek: 'long',
+  microStallCount: 'int',
+  adMs: 'long',
+  adPlayingMs: 'long',
+  adStallCount: 'int',
+  adStallMs: 'long',
+  bitrateMs: 'long',
+  bitrateBits: 'long',
+  heightMs: 'long',
+  heightPxMs: 'long',
+  switchesUp: 'int',
+  switchesDown: 'int',
+  exposedMs: 'long',
+  audibleMs: 'long',
+  placedMs: 'long',
+  eventCount: 'int',
+} as const;
+
+/** The player's clock against the log's (session-clock.ts). */
+const CLOCK = {
+  /** Log time less client time; null until it is decided. */
+  offsetMs: 'long?',
+  /** The one before the clock jumped. */
+  previousOffsetMs: 'long?',
+  firstLogMs: 'long?',
+  firstClientMs: 'long?',
+  /** How far ahead of the log events were when the offset was decided. */
+  leadMs: 'long',
+  /** The latest event that was out of line. */
+  strayLogMs: 'long?',
+  strayClientMs: 'long?',
+} as const;
+
+const RENDITION = { bitrateBps: 'long?', heightPx: 'int?', renditionId: 'string' } as const;
+
+const STATE = {
+  sessionKey: 'string',
+  tenant: 'string',
+  sessionId: 'string',
+  revision: 'int',
+  clock: struct(CLOCK),
+  /** Start of the earliest window that is open; null before the first event. */
+  frontierMs: 'long?',
+  /** When the last folded event happened: what lies behind it is assumed. */
+  lastMs: 'long',
+  /** Log time of the last arrival. */
+  heardMs: 'long',
+  /** The attempt; null before it. */
+  startMs: 'long?',
+  closed: oneOf('', 'silent', 'ended'),
+  held: list(struct(HELD)),
+  channels: list(
+    struct({
+      target: 'string',
+      isRequest: 'bool',
+      nextSn: 'long',
+      used: 'long',
+      lost: 'long',
+      recent: 'int',
+    }),
+  ),
+  /** The first is the one in force. */
+  contexts: list(struct(CONTEXT)),
+
+  /** Null while the player has told none. */
+  playerState: 'string?',
+  inAd: 'bool',
+  inAdBreak: 'bool',
+  muted: 'bool',
+  hidden: 'bool',
+  ratePermille: 'int?',
+  liveLatencyMs: 'int?',
+  bufferMs: 'int?',
+  rendition: struct(RENDITION),
+  /** A rendition that was decided for and is not on screen yet. */
+  upcoming: nullable(struct({ atMs: 'long', rendition: struct(RENDITION) })),
+  seeking: 'bool',
+  /** When a seek was over; null before the first. */
+  seekEndMs: 'long?',
+  stall: nullable(struct({ startMs: 'long', afterSeek: 'bool', inAd: 'bool' })),
+
+  intentMs: 'long?',
+  /** A frame of anything was rendered. */
+  started: 'bool',
+  contentStarted: 'bool',
+  joinTimeMs: 'int?',
+  prerollMs: 'int?',
+  contentStartupMs: 'int?',
+  endMs: 'long?',
+  endedBy: oneOf('', 'ended', 'left', 'failed'),
+  failure: oneOf('', 'technical', 'business'),
+  /** When an error came that is fatal unless playback goes on. */
+  suspectMs: 'long?',
+  errorCodes: list('string'),
+
+  place: nullable(struct({ atMs: 'long', programMs: 'long', uncertaintyMs: 'long', source: 'string' })),
+  /** Programme time less media time. */
+  anchorMs: 'long?',
+  mediaTimeMs: 'long?',
+
+  /** Cumulative figures of the player, by maximum; null when never told. */
+  toldStallCount: 'long?',
+  toldStallMs: 'long?',
+  droppedFrames: 'long?',
+  /** Reports that said there was a stall since the last, where no state tells of stalls. */
+  stallReports: 'int',
+
+  duplicateCount: 'int',
+  sums: struct(SUMS),
+  /** What windows have told already, of figures that are no sums over time. */
+  windowsTold: struct({
+    repairedCount: 'int',
+    repairedMs: 'long',
+    droppedFrames: 'long',
+    duplicateCount: 'int',
+    lost: 'long',
+  }),
+  before: struct({
+    attempted: 'bool',
+    outcome: 'string',
+    contentStarted: 'bool',
+    ended: 'bool',
+    playbackFailure: 'string',
+  }),
+} as const;
+
+export const sessionCodec = structCodec({ version: 1, fields: STATE });
+
+export type SessionState = StateOf<typeof STATE>;
+export type HeldEvent = StateOf<typeof HELD>;
+export type SessionContext = StateOf<typeof CONTEXT>;
+export type SessionClock = StateOf<typeof CLOCK>;
+export type Sums = StateOf<typeof SUMS>;
+export type Rendition = StateOf<typeof RENDITION>;
+export type Channel = SessionState['channels'][number];
