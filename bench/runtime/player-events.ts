@@ -11,8 +11,8 @@ import { sessionTotals } from './session-totals.ts';
 import { type InputRecord, PARTITIONS, type Workload } from './workload.ts';
 
 export const playerEvents: Workload = {
-  name: 'W2',
-  title: 'keyed aggregation',
+  name: 'W2-full',
+  title: 'keyed aggregation, records of 55 and 80 fields',
   unit: 'events',
   topology: defineTopology({
     name: 'keyed-aggregation',

@@ -51,7 +51,7 @@ export const playerReports: Workload = {
         const session = open.get(number) ?? new Session(number);
         if (seq === 0) open.set(number, session);
         if (seq === REPORTS - 1) open.delete(number);
-        const timestampMs = START_MS + started * 3 + seq;
+        const timestampMs = START_MS + started * 3 + Math.floor((seq * 3) / REPORTS);
         const { key, partition } = session;
         yield { key, partition, value: session.report(seq, timestampMs), timestampMs };
         at++;

@@ -12,8 +12,8 @@ import { streamDetection } from '../../topologies/stream-detection.ts';
 import { type InputRecord, PARTITIONS, type Workload } from './workload.ts';
 
 export const streamChunks: Workload = {
-  name: 'W1',
-  title: 'stream detection',
+  name: 'W1-full',
+  title: 'stream detection as it runs',
   unit: 'chunks',
   topology: streamDetection,
   codec: localCodec,
