@@ -5,12 +5,12 @@ import { restoreStore } from '../../runtime/restore.ts';
 import type { TaskPosition } from '../../runtime/task-core.ts';
 import { changelogTopic } from '../../runtime/task-inputs.ts';
 
-/** Log time below which everything that the task says was committed; null when it never committed anything. */
-export async function committedToMs(
+/** Null when the task never committed anything. */
+export async function committedPosition(
   port: LogPort,
   applicationId: string,
   task: number,
-): Promise<number | null> {
+): Promise<TaskPosition | null> {
   let bytes: Uint8Array | null = null;
   await restoreStore(
     port,
@@ -21,6 +21,14 @@ export async function committedToMs(
       },
     },
   );
-  if (bytes === null) return null;
-  return (JSON.parse(Buffer.from(bytes).toString('utf8')) as TaskPosition).timeMs;
+  return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as TaskPosition);
+}
+
+/** Log time below which everything that the task says was committed; null when it never committed anything. */
+export async function committedToMs(
+  port: LogPort,
+  applicationId: string,
+  task: number,
+): Promise<number | null> {
+  return (await committedPosition(port, applicationId, task))?.timeMs ?? null;
 }

@@ -10,16 +10,19 @@ import {
   PARTIAL_HEADER,
   SOURCE_TASK_HEADER,
 } from '../../runtime/control-records.ts';
+import { decodeFollowed } from '../../runtime/follow-log.ts';
 import { RecordedFeed } from '../../runtime/log-feed.ts';
 import type { PendingRecord } from '../../runtime/merge.ts';
 import type { OutputRecord } from '../../runtime/output-buffer.ts';
 import type { OutputDraft } from '../../runtime/output-draft.ts';
 import { type AdminPort, LogError, type TopicPartition } from '../../runtime/port.ts';
 import type { ReplayTurn } from '../../runtime/replay.ts';
+import { systemClock } from '../../runtime/system-clock.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
 import type { Topology } from '../../runtime/topology.ts';
 import { schemaIdOf } from '../../schemas/codec.ts';
-import { UnknownSchemaId } from '../../schemas/errors.ts';
+import { SchemaError } from '../../schemas/errors.ts';
+import type { TopicName } from '../../schemas/topics.ts';
 
 export type Difference = {
   readonly topology: string;
@@ -275,14 +278,8 @@ async function shown(
 ): Promise<unknown> {
   if (record === null) return null;
   if (record.value === null) return controlGist(decodeControl(record.headers) ?? 'unknown');
-  for (;;) {
-    try {
-      return codec.decode(topic, record.value);
-    } catch (error) {
-      if (error instanceof UnknownSchemaId) await codec.fetchSchema(error.schemaId);
-      else return `not decodable: ${error instanceof Error ? error.message : String(error)}`;
-    }
-  }
+  const value = await decodeFollowed(codec, systemClock, topic as TopicName, record.value);
+  return value instanceof SchemaError ? `not decodable: ${value.message}` : value;
 }
 
 function isTickRecord(record: PendingRecord): boolean {
