@@ -5,7 +5,8 @@
  * @example
  * { "streamAlerts": { "audio-silence": { "pendingForMs": { "medium": 10000 } } } }
  */
-import type { Severity } from '../detectors/stream-step.ts';
+import { SEVERITIES, type Severity } from '../detectors/stream-step.ts';
+import { integerFault, isObject } from '../settings-check.ts';
 
 export type AlertSeverity = 'info' | 'warning' | 'critical';
 
@@ -49,6 +50,59 @@ export function ruleFor(config: unknown, defectType: string): StreamAlertRule {
     severityOf: { ...base.severityOf, ...changes.severityOf },
     pendingForMs: { ...base.pendingForMs, ...changes.pendingForMs },
   };
+}
+
+/** Faults of `streamAlerts`, one sentence for each. Any defect type may have a rule: detectors may come that are not here yet. */
+export function checkStreamAlerts(given: unknown): readonly string[] {
+  if (given === undefined) return [];
+  if (!isObject(given)) return ['streamAlerts has to be an object'];
+  const faults: string[] = [];
+  for (const [type, rule] of Object.entries(given)) {
+    if (isObject(rule)) checkRule(`streamAlerts.${type}`, rule, faults);
+    else faults.push(`streamAlerts.${type} has to be an object`);
+  }
+  return faults;
+}
+
+function checkRule(path: string, rule: Record<string, unknown>, faults: string[]): void {
+  const known = generalRule('');
+  for (const [name, value] of Object.entries(rule)) {
+    const at = `${path}.${name}`;
+    const usual = Object.hasOwn(known, name) ? known[name as keyof StreamAlertRule] : undefined;
+    if (usual === undefined)
+      faults.push(`${at}: no such setting; there are ${Object.keys(known).join(', ')}`);
+    else if (name === 'severityMin') checkWord(at, value, SEVERITIES, faults);
+    else if (name === 'severityOf') {
+      for (const [severity, word] of bySeverity(at, value, faults))
+        checkWord(`${at}.${severity}`, word, ALERT_SEVERITIES, faults);
+    } else if (name === 'pendingForMs') {
+      for (const [severity, ms] of bySeverity(at, value, faults))
+        pushIf(integerFault(`${at}.${severity}`, ms, 0), faults);
+    } else if (typeof usual === 'number') pushIf(integerFault(at, value, 0), faults);
+    else if (typeof value !== 'string')
+      faults.push(`${at} has to be a text, and is ${JSON.stringify(value)}`);
+  }
+}
+
+const ALERT_SEVERITIES: readonly AlertSeverity[] = ['info', 'warning', 'critical'];
+
+function bySeverity(path: string, value: unknown, faults: string[]): readonly (readonly [string, unknown])[] {
+  if (!isObject(value)) {
+    faults.push(`${path} has to be an object by severity`);
+    return [];
+  }
+  const entries = Object.entries(value);
+  for (const [severity] of entries) checkWord(`${path}: the key`, severity, SEVERITIES, faults);
+  return entries;
+}
+
+function checkWord(path: string, value: unknown, words: readonly string[], faults: string[]): void {
+  if (!words.includes(value as string))
+    faults.push(`${path} has to be one of ${words.join(', ')}, and is ${JSON.stringify(value)}`);
+}
+
+function pushIf(fault: string | null, faults: string[]): void {
+  if (fault !== null) faults.push(fault);
 }
 
 const GENERAL = {

@@ -1,0 +1,275 @@
+/**
+ * Scoring model `iqx-1`: published impairments (`impairments.ts`), multiplied; for the session also how the recent and
+ * the worst windows were.
+ *
+ * Multiplying independent impairments: the usual choice where each is a share of the opinion (Hossfeld, Schatz, Seufert,
+ * Hirth, Zinner, Tran-Gia, "Quantification of YouTube QoE via crowdsourcing", IEEE ISM 2011, and the IQX work).
+ * Session: six tenths of the whole, three of the recent windows (each new one counts an eighth: a memory of about 80 s),
+ * one of the worst. That the end and the peak are remembered and the length is not: Fredrickson, Kahneman, "Duration
+ * neglect in retrospective evaluations of affective episodes", J. Personality and Social Psychology 65(1), 1993; for
+ * pictures Hands, Avons, "Recency and duration neglect in subjective assessment of television picture quality", Applied
+ * Cognitive Psychology 15(6), 2001. The three weights are this project's choice.
+ *
+ * What was not told is neither perfect nor bad: it is taken as in a usual session, which costs points under the cause
+ * `not-told`, and as good and as bad as it can be for the ends of the interval.
+ */
+import { compareKeys } from '../../runtime/key-order.ts';
+import type { SessionFigures, SessionResult, SessionStage } from '../sessions/figures.ts';
+import { apportion, type Cause } from './attribution.ts';
+import { coverageOf, type DefectExposure } from './exposure.ts';
+import {
+  defectLeftPpm,
+  failureLeftPpm,
+  isPerceived,
+  qualityLeftPpm,
+  scaled,
+  stallLeftPpm,
+  startupLeftPpm,
+  switchLeftPpm,
+  WHOLE_PPM,
+} from './impairments.ts';
+import { type Judgement, NOT_TOLD, type ScoringModel, type SessionMemory } from './model.ts';
+
+export const iqx1: ScoringModel = {
+  name: 'iqx-1',
+  score(result, exposure, memory) {
+    if (result.figures.kind === 'final') {
+      const session = judgeSession(result, memory);
+      return { window: session, session };
+    }
+    const window = judgeWindow(result, exposure);
+    remember(memory, window, exposure);
+    return { window, session: judgeSession(result, memory) };
+  },
+};
+
+/** What is left after each impairment, millionths. */
+type Left = { readonly cause: string; readonly ppm: number };
+
+/** How much of one thing was told, thousandths, and what an untold one leaves: usually, and at worst. */
+type Untold = { readonly toldPermille: number; readonly usualPpm: number; readonly worstPpm: number };
+
+function judgeWindow(result: SessionResult, exposure: DefectExposure): Judgement {
+  const { figures, told } = result;
+  const startupMs = startupIn(result);
+  const fails = hasFailed(figures) && !hasFailed(result.before);
+  const isSeen = figures.playingMs + figures.stallMs > 0 && told.states + told.bitrate > 0;
+  if (!isSeen && startupMs === null && !fails) return NOT_JUDGED;
+  const left: Left[] = [
+    ...(fails ? [{ cause: 'failure', ppm: failureLeftPpm(figures.contentStarted) }] : []),
+    ...(startupMs === null ? [] : [{ cause: 'startup', ppm: startupLeftPpm(startupMs) }]),
+    ...seenLeft(figures),
+    ...defectsLeft(new Map(exposure.byType.map(({ type, ms }) => [type, ms])), figures.playingMs),
+  ];
+  const untold = untoldOf(result, figures, coverageOf(exposure), true);
+  return judgementOf(left, untold, exposure.possibleMs, figures.playingMs, confidenceOf(result, exposure));
+}
+
+function judgeSession(result: SessionResult, memory: SessionMemory): Judgement {
+  const { soFar } = result;
+  const hasPlayed = soFar.playingMs + soFar.stallMs > 0 || memory.scoredWindows > 0;
+  if (!hasPlayed && !hasFailed(soFar) && soFar.contentStartupMs === null) return NOT_JUDGED;
+  const left: Left[] = [
+    ...(hasFailed(soFar) ? [{ cause: 'failure', ppm: failureLeftPpm(soFar.contentStarted) }] : []),
+    ...(soFar.contentStartupMs === null
+      ? []
+      : [{ cause: 'startup', ppm: startupLeftPpm(soFar.contentStartupMs) }]),
+    ...seenLeft(soFar),
+    ...defectsLeft(memory.defectMs, soFar.playingMs),
+  ];
+  const coverage = coverageOf({ ...NO_EXPOSURE, ...memory });
+  const untold = untoldOf(result, soFar, coverage, false);
+  const confidence = confidenceOf(result, { ...NO_EXPOSURE, ...memory });
+  const base = judgementOf(left, untold, memory.possibleMs, soFar.playingMs, confidence);
+  return memory.scoredWindows === 0 ? base : withMemory(base, lossOf(left, untold), memory);
+}
+
+/** Six tenths of the whole session, three of its recent windows, one of the worst. */
+function withMemory(base: Judgement, loss: Loss, memory: SessionMemory): Judgement {
+  const mixed = (wholeMilli: number, recentMilli: number, worst: number) =>
+    6 * wholeMilli + 3 * recentMilli + 1_000 * worst;
+  const weights = new Map<string, number>();
+  for (const { cause, points } of loss.byCause) weights.set(cause, mixed(points, 0, 0));
+  for (const [cause, milli] of inOrder(memory.recentByCause))
+    weights.set(cause, (weights.get(cause) ?? 0) + mixed(0, milli, 0));
+  for (const [cause, points] of inOrder(memory.worstByCause))
+    weights.set(cause, (weights.get(cause) ?? 0) + mixed(0, 0, points));
+  const points = roundedPoints(Math.floor(mixed(loss.milli, memory.recentLossMilli, memory.worstLoss) / 10));
+  const score = 100 - points;
+  const carried = 3 * memory.recentLossMilli + 1_000 * memory.worstLoss;
+  const end = (whole: number) => 100 - roundedPoints(Math.floor((6_000 * (100 - whole) + carried) / 10));
+  return {
+    ...base,
+    score,
+    mosCenti: mosOf(score),
+    scoreMin: Math.min(score, end(base.scoreMin!)),
+    scoreMax: Math.max(score, end(base.scoreMax!)),
+    causes: apportion(
+      points,
+      [...weights].map(([cause, weight]) => ({ cause, points: weight })),
+    ),
+  };
+}
+
+function remember(memory: SessionMemory, window: Judgement, exposure: DefectExposure): void {
+  memory.possibleMs += exposure.possibleMs;
+  memory.renderedMs += exposure.renderedMs;
+  memory.coveredMs += exposure.coveredMs;
+  memory.beyondHorizon ||= exposure.beyondHorizon;
+  if (exposure.vantage !== '') memory.vantage = exposure.vantage;
+  for (const { type, ms, defectIds } of exposure.byType) {
+    memory.defectMs.set(type, (memory.defectMs.get(type) ?? 0) + ms);
+    for (const id of defectIds) if (!memory.defectIds.includes(id)) memory.defectIds.push(id);
+  }
+  if (memory.defectIds.length > DEFECT_IDS_MAX)
+    memory.defectIds.splice(0, memory.defectIds.length - DEFECT_IDS_MAX);
+  if (window.score === null) return;
+  const loss = 100 - window.score;
+  const isFirst = memory.scoredWindows === 0;
+  memory.scoredWindows += 1;
+  const fade = (before: number, points: number) =>
+    isFirst ? 1_000 * points : Math.floor((7 * before + 1_000 * points) / 8);
+  memory.recentLossMilli = fade(memory.recentLossMilli, loss);
+  const costs = new Map(window.causes.map(({ cause, points }) => [cause, points]));
+  for (const cause of new Set([...memory.recentByCause.keys(), ...costs.keys()])) {
+    const milli = fade(memory.recentByCause.get(cause) ?? 0, costs.get(cause) ?? 0);
+    if (milli === 0) memory.recentByCause.delete(cause);
+    else memory.recentByCause.set(cause, milli);
+  }
+  if (loss <= memory.worstLoss) return;
+  memory.worstLoss = loss;
+  memory.worstByCause = costs;
+}
+
+const DEFECT_IDS_MAX = 8;
+
+function seenLeft(figures: SessionFigures): readonly Left[] {
+  const { playingMs, stallMs, stallCount, bitrateBps, heightPx, switchesUp, switchesDown } = figures;
+  return [
+    { cause: 'stalls', ppm: stallLeftPpm(stallMs, stallCount, playingMs) },
+    { cause: 'quality', ppm: qualityLeftPpm(bitrateBps, heightPx) },
+    { cause: 'switches', ppm: switchLeftPpm(switchesUp, switchesDown, playingMs) },
+  ];
+}
+
+function defectsLeft(defectMs: ReadonlyMap<string, number>, playingMs: number): readonly Left[] {
+  return inOrder(defectMs)
+    .filter(([type]) => isPerceived(type))
+    .map(([type, ms]) => ({ cause: `defect:${type}`, ppm: defectLeftPpm(type, ms, playingMs) }));
+}
+
+/** The whole startup in the window in which the content began; before that what was waited for in each; else null. */
+function startupIn({ figures, before, sums }: SessionResult): number | null {
+  if (figures.contentStarted) return before.contentStarted ? null : figures.contentStartupMs;
+  return sums.startupWaitMs > 0 ? sums.startupWaitMs : null;
+}
+
+/** Technical failures only: that a viewer may not watch is no matter of quality (CTA-2066 keeps business ones apart). */
+function hasFailed({ outcome, playbackFailure }: Pick<SessionStage, 'outcome' | 'playbackFailure'>): boolean {
+  return outcome === 'vsf-technical' || playbackFailure === 'technical';
+}
+
+function untoldOf(
+  { told }: SessionResult,
+  figures: SessionFigures,
+  coverage: number,
+  isWindow: boolean,
+): readonly Untold[] {
+  const untold: Untold[] = [{ toldPermille: told.events, usualPpm: 990_000, worstPpm: 700_000 }];
+  if (!isWindow && figures.contentStartupMs === null)
+    untold.push({ toldPermille: told.startup, usualPpm: 970_000, worstPpm: 700_000 });
+  untold.push({ toldPermille: told.states, usualPpm: 960_000, worstPpm: 400_000 });
+  // A window in which nothing played has no picture to judge.
+  if (figures.playingMs === 0) return untold;
+  const bitrate = figures.bitrateBps === null && figures.heightPx === null ? 0 : told.bitrate;
+  untold.push({ toldPermille: bitrate, usualPpm: 850_000, worstPpm: 500_000 });
+  untold.push({ toldPermille: coverage, usualPpm: 990_000, worstPpm: 700_000 });
+  return untold;
+}
+
+type Loss = { readonly milli: number; readonly leftPpm: number; readonly byCause: readonly Cause[] };
+
+/** Loss in thousandths of a point, shared by what each impairment takes by itself. */
+function lossOf(left: readonly Left[], untold: readonly Untold[]): Loss {
+  const usualPpm = untold.reduce((ppm, one) => scaled(ppm, mixedPpm(one, one.usualPpm)), WHOLE_PPM);
+  const all = [...left, { cause: NOT_TOLD, ppm: usualPpm }];
+  const leftPpm = all.reduce((ppm, one) => scaled(ppm, one.ppm), WHOLE_PPM);
+  const milli = Math.floor((WHOLE_PPM - leftPpm) / 10);
+  const weights = all.map(({ cause, ppm }) => ({ cause, points: WHOLE_PPM - ppm }));
+  return { milli, leftPpm, byCause: apportion(milli, weights) };
+}
+
+function judgementOf(
+  left: readonly Left[],
+  untold: readonly Untold[],
+  possibleMs: number,
+  playingMs: number,
+  confidencePermille: number,
+): Judgement {
+  const loss = lossOf(left, untold);
+  const points = roundedPoints(loss.milli);
+  const score = 100 - points;
+  const toldPpm = left.reduce((ppm, one) => scaled(ppm, one.ppm), WHOLE_PPM);
+  // A defect that may have been seen counts as the worst there is for the lower end.
+  const possiblePpm = defectLeftPpm('video-freeze', possibleMs, playingMs);
+  const worstPpm = untold.reduce(
+    (ppm, one) => scaled(ppm, mixedPpm(one, one.worstPpm)),
+    scaled(toldPpm, possiblePpm),
+  );
+  const scoreOf = (ppm: number) => 100 - roundedPoints(Math.floor((WHOLE_PPM - ppm) / 10));
+  return {
+    score,
+    mosCenti: mosOf(score),
+    scoreMin: Math.min(score, scoreOf(worstPpm)),
+    scoreMax: Math.max(score, scoreOf(toldPpm)),
+    confidencePermille,
+    causes: apportion(points, loss.byCause),
+  };
+}
+
+function mixedPpm({ toldPermille }: Untold, untoldPpm: number): number {
+  return Math.floor((toldPermille * WHOLE_PPM + (1_000 - toldPermille) * untoldPpm) / 1_000);
+}
+
+/** States weigh most: stalls and startup are judged by them. */
+function confidenceOf({ told }: SessionResult, exposure: DefectExposure): number {
+  const sum =
+    100 * told.startup +
+    400 * told.states +
+    250 * told.bitrate +
+    150 * coverageOf(exposure) +
+    100 * told.events;
+  return Math.floor(sum / 1_000);
+}
+
+function roundedPoints(milli: number): number {
+  return Math.floor((milli + 500) / 1_000);
+}
+
+/** The scale of 1 to 5 that the score's hundred points stand for. */
+function mosOf(score: number): number {
+  return 100 + 4 * score;
+}
+
+/** Not in the order of insertion, which a restore would not bring back. */
+function inOrder(entries: ReadonlyMap<string, number>): readonly (readonly [string, number])[] {
+  return [...entries].sort(([a], [b]) => compareKeys(a, b));
+}
+
+const NO_EXPOSURE: DefectExposure = {
+  byType: [],
+  possibleMs: 0,
+  renderedMs: 0,
+  coveredMs: 0,
+  beyondHorizon: false,
+  vantage: '',
+};
+
+const NOT_JUDGED: Judgement = {
+  score: null,
+  mosCenti: null,
+  scoreMin: null,
+  scoreMax: null,
+  confidencePermille: 0,
+  causes: [],
+};
