@@ -1,6 +1,8 @@
 /** The everyview command: its sub-commands, and what each ends with. */
 import { Command, Help, type Option } from 'commander';
 import { addAudit, runAudit } from './commands/audit.ts';
+import { addBacktest, runBacktest } from './commands/backtest.ts';
+import { addConfig, runConfig } from './commands/config.ts';
 import { addDescribe, runDescribe } from './commands/describe.ts';
 import { addDoctor, runDoctor } from './commands/doctor.ts';
 import { addIngest, runIngest } from './commands/ingest.ts';
@@ -29,6 +31,8 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addTopics(program, bind(runTopics));
   addRun(program, bind(runRun));
   addAudit(program, bind(runAudit));
+  addBacktest(program, bind(runBacktest));
+  addConfig(program, bind(runConfig));
   addReset(program, bind(runReset));
   addIngest(program, bind(runIngest));
   addDoctor(program, bind(runDoctor));

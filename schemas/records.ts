@@ -1858,7 +1858,7 @@ export const deadLettersSchema: RecordSchema<DeadLetter> = {
 export type ConfigEntry = {
   /** kind/contentHash; also the record key. */
   readonly name: string;
-  /** rules, mutes, expectations, detectors, scoring, or set (a body that names one of each by hash: what a control record puts in force). */
+  /** configuration (all settings together: what a control record puts in force), or expectations (of one stream). */
   readonly kind: string;
   /** SHA-256 of body as UTF-8, lower-case hex. */
   readonly contentHash: string;
