@@ -10,7 +10,6 @@ import { systemClock } from '../../runtime/system-clock.ts';
 import type { TaskLimits } from '../../runtime/task.ts';
 import type { ValueCodec } from '../../runtime/task-core.ts';
 import { newTopics, partitionsOf, TOPIC_NAMES } from '../../schemas/topics.ts';
-import { SIMULATED_TOPOLOGIES, SOURCE_TOPICS } from '../simulation/topologies.ts';
 import { ChaosProxy } from './chaos-proxy.ts';
 import { CommitWatch, type Mark } from './commit-watch.ts';
 import { applicationIdIn, type InstanceSetup } from './instance.ts';
@@ -20,12 +19,15 @@ import type { Contents } from './reference.ts';
 import { openSchemas, type Schemas } from './schemas.ts';
 import { Speakers } from './speakers.ts';
 import type { Strike } from './struck-port.ts';
+import { SUBJECTS, type Subject, type SubjectName } from './subject.ts';
 
 export type RunOptions = {
   readonly name: string;
   readonly seed: number;
   readonly brokers: readonly string[];
   readonly registryUrl: string;
+  /** Whose processes these are; `simulated` where nothing else is said. */
+  readonly subject?: SubjectName;
   readonly partitions?: number;
   readonly replicas?: number;
   readonly recordsPerSecond?: number;
@@ -87,8 +89,9 @@ export class ChaosRun {
     const inner = await openKafkajsPort({ brokers, clientId: `${prefix}outside` });
     const port = prefixedPort(inner, prefix);
     const applicationIdOf = applicationIdIn(prefix);
+    const { topologies } = subjectOf(options);
     if (options.isSilent ?? false) await createTimelessSources(port, partitions);
-    await deployTopics(port, { topologies: SIMULATED_TOPOLOGIES, applicationIdOf, partitions, replicas });
+    await deployTopics(port, { topologies, applicationIdOf, partitions, replicas });
     const counts = new Map(TOPIC_NAMES.map((topic) => [topic as string, partitionsOf(topic, partitions)]));
     const schemas = await openSchemas(options.registryUrl);
     return new ChaosRun(options, prefix, random, port, counts, schemas);
@@ -108,8 +111,12 @@ export class ChaosRun {
     this.port = port;
     this.partitions = partitions;
     this.schemas = schemas;
-    this.#watch = new CommitWatch(port, SIMULATED_TOPOLOGIES, applicationIdIn(prefix), partitions);
+    this.#watch = new CommitWatch(port, this.subject.topologies, applicationIdIn(prefix), partitions);
     if (!(options.isSilent ?? false)) this.speak();
+  }
+
+  get subject(): Subject {
+    return subjectOf(this.options);
   }
 
   get speakers(): Speakers {
@@ -177,6 +184,7 @@ export class ChaosRun {
       via: Object.fromEntries(proxies.map((proxy, i) => [brokers[i]!, proxy.address])),
       registryUrl,
       prefix: this.prefix,
+      subject: this.options.subject ?? 'simulated',
       partitions: [...this.partitions],
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
       heartbeatEveryMs: 500,
@@ -281,6 +289,10 @@ export class ChaosRun {
   }
 }
 
+function subjectOf({ subject = 'simulated' }: RunOptions): Subject {
+  return SUBJECTS[subject];
+}
+
 /** How much longer than allowed a recovery is waited for, to tell slow from never. */
 const PATIENCE_MS = 20_000;
 
@@ -295,8 +307,9 @@ const LIMITS: Partial<TaskLimits> = {
 
 /** The broker would stamp copies anew. */
 async function createTimelessSources(port: AdminPort, partitions: number): Promise<void> {
-  const sources = newTopics(partitions).filter(({ topic }) =>
-    (SOURCE_TOPICS as readonly string[]).includes(topic),
+  const sources = newTopics(partitions).filter(
+    ({ configs }) =>
+      configs['message.timestamp.type'] !== 'CreateTime' && configs['cleanup.policy'] === 'delete',
   );
   await port.createTopics(
     sources.map((one) => ({ ...one, configs: { ...one.configs, 'message.timestamp.type': 'CreateTime' } })),

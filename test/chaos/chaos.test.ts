@@ -7,6 +7,7 @@ import { compare } from './comparison.ts';
 import { resolveJavaParts } from './java-parts.ts';
 import { parseRecord } from './java-tools.ts';
 import { performOne } from './perform.ts';
+import type { Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { Strikes } from './struck-port.ts';
 import type { Remains } from './verdict.ts';
@@ -18,8 +19,9 @@ test('processes that are killed and suspended leave no trace in what comes out',
   const parts = await resolveJavaParts();
   const slice = SCENARIOS.find(({ name }) => name === 'slice')!;
   const found: Remains[] = [];
-  const replay = async (_run: unknown, _java: unknown, remains: Remains): Promise<void> => {
+  const replay: Scenario['replay'] = async (run, java, remains) => {
     found.push(remains);
+    await slice.replay!(run, java, remains);
   };
   const lines: string[] = [];
   const options = { ...cluster, seed: 1, onTrace: (line: string) => lines.push(line) };
@@ -76,7 +78,7 @@ function differs(remains: Remains, topic: string, change: Change): boolean {
     { ...remains, name: 'as it is' },
     { ...remains, name: 'changed', contents },
   ] as const;
-  return compare(...sides).differences.length > 0;
+  return compare(...sides, [topic]).differences.length > 0;
 }
 
 /** Of the records with a value. */

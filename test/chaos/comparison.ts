@@ -10,8 +10,8 @@ import type { LogHeader } from '../../runtime/record-batch.ts';
 import type { ValueCodec } from '../../runtime/task-core.ts';
 import { bodyOf, schemaIdOf } from '../../schemas/codec.ts';
 import type { DeadLetter, LateRecord } from '../../schemas/records.ts';
-import { DERIVED_TOPICS, SIDELINE_TOPICS } from '../simulation/topologies.ts';
 import type { Contents } from './reference.ts';
+import { SIDELINE_TOPICS } from './subject.ts';
 
 /** How to look into the values of one side. */
 export type Side = {
@@ -31,11 +31,11 @@ export type Comparison = {
   readonly records: number;
 };
 
-export function compare(left: Side, right: Side): Comparison {
+export function compare(left: Side, right: Side, topics: readonly string[]): Comparison {
   const differences: string[] = [];
   const hashes: string[] = [];
   let records = 0;
-  for (const topic of [...DERIVED_TOPICS, ...SIDELINE_TOPICS]) {
+  for (const topic of topics) {
     const [ours, theirs] = [linesOf(left, topic), linesOf(right, topic)];
     for (const [sequence, lines] of ours) {
       const others = theirs.get(sequence) ?? [];
@@ -84,7 +84,7 @@ const REPARTITIONED_TOPIC = 'cohort-partials';
  */
 function linesOf(side: Side, topic: string): ReadonlyMap<string, string[]> {
   const lines = new Map<string, string[]>();
-  const isSideline = (SIDELINE_TOPICS as readonly string[]).includes(topic);
+  const isSideline = SIDELINE_TOPICS.includes(topic);
   for (const [partition, records] of side.contents.get(topic)!.entries()) {
     for (const record of records) {
       const writer =

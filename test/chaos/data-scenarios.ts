@@ -7,13 +7,13 @@ import type { ValueCodec } from '../../runtime/task-core.ts';
 import { schemaText } from '../../schemas/avsc-files.ts';
 import { FRAMING_BYTES, schemaIdOf } from '../../schemas/codec.ts';
 import type { DeadLetter } from '../../schemas/records.ts';
-import { SIMULATED_TOPOLOGIES, SOURCE_TOPICS } from '../simulation/topologies.ts';
 import { type ChaosRun, SESSION_TIMEOUT_MS } from './chaos-run.ts';
 import { applicationIdIn } from './instance.ts';
 import type { Instance } from './instances.ts';
 import { partitionsOf } from './log-reader.ts';
-import { COMPARED_TOPICS, type Contents } from './reference.ts';
+import type { Contents } from './reference.ts';
 import { FIRES_MS_MAX, type Scenario } from './scenario.ts';
+import { comparedTopics } from './subject.ts';
 
 export const DATA_SCENARIOS: readonly Scenario[] = [
   {
@@ -137,15 +137,16 @@ async function endsLoudly(run: ChaosRun, instance: Instance, when: string): Prom
 /** What an operator does: see that nobody runs it, delete what was derived, reset each topology. */
 async function resetAll(run: ChaosRun): Promise<void> {
   const deadlineMs = systemClock.nowMs() + FIRES_MS_MAX;
-  await deleteUpToEnd(run, [...SOURCE_TOPICS, ...COMPARED_TOPICS]);
-  for (const topology of SIMULATED_TOPOLOGIES) {
+  const { topologies } = run.subject;
+  await deleteUpToEnd(run, ['frame-features', 'playback-events', ...comparedTopics(run.subject)]);
+  for (const topology of topologies) {
     const options: ResetOptions = {
       port: run.port,
       clock: systemClock,
       topology,
       applicationId: applicationIdIn(run.prefix)(topology),
       partitions: run.partitions,
-      writerTasks: writerTasksOf(SIMULATED_TOPOLOGIES, run.partitions),
+      writerTasks: writerTasksOf(topologies, run.partitions),
       target: { kind: 'earliest' },
     };
     while ((await activeMembers(options)).length > 0 && systemClock.nowMs() < deadlineMs)

@@ -7,13 +7,13 @@ import { batchesOf } from '../../runtime/record-batch.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { changelogTopic } from '../../runtime/task-inputs.ts';
 import { taskCountOf } from '../../runtime/worker.ts';
-import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
 import type { ChaosRun } from './chaos-run.ts';
 import { applicationIdIn } from './instance.ts';
 import type { Instance } from './instances.ts';
 import type { JavaTools } from './java-tools.ts';
 import { LogReader, partitionsOf } from './log-reader.ts';
-import { COMPARED_TOPICS, type Contents } from './reference.ts';
+import type { Contents } from './reference.ts';
+import { comparedTopics } from './subject.ts';
 
 /** Removes the run's topics, so that a hundred runs fit into one small broker. */
 export async function removeTopics(run: ChaosRun): Promise<void> {
@@ -66,7 +66,7 @@ export async function openTransactions(run: ChaosRun, java: JavaTools): Promise<
 }
 
 export function everyTopic(run: ChaosRun): readonly (readonly [string, number])[] {
-  const changelogs = SIMULATED_TOPOLOGIES.flatMap((topology) =>
+  const changelogs = run.subject.topologies.flatMap((topology) =>
     [...storesOf(topology), POSITIONS_STORE].map(
       (store) =>
         [
@@ -106,10 +106,11 @@ export async function untilWritten(
   reference: Contents,
 ): Promise<void> {
   const missing = new Map<string, number>();
-  for (const topic of COMPARED_TOPICS) missing.set(topic, countOf(reference, [topic]));
+  const topics = comparedTopics(run.subject);
+  for (const topic of topics) missing.set(topic, countOf(reference, [topic]));
   const reader = new LogReader(
     run.port,
-    partitionsOf(COMPARED_TOPICS.map((topic) => [topic, run.partitions.get(topic)!])),
+    partitionsOf(topics.map((topic) => [topic, run.partitions.get(topic)!])),
     ({ topic }) => missing.set(topic, missing.get(topic)! - 1),
   );
   let grewAtMs = systemClock.nowMs();
@@ -147,6 +148,22 @@ export async function readByJava(
   return contents;
 }
 
+/** The same by our own reader, which takes no other process: for runs over sources that are known to be read alike. */
+export async function readByUs(run: ChaosRun, topics: readonly string[]): Promise<Contents> {
+  const contents = new Map(
+    topics.map((topic) => [
+      topic,
+      Array.from({ length: run.partitions.get(topic)! }, (): CommittedRecord[] => []),
+    ]),
+  );
+  const partitions = partitionsOf(topics.map((topic) => [topic, run.partitions.get(topic)!]));
+  const reader = new LogReader(run.port, partitions, ({ topic, partition }, record) => {
+    contents.get(topic)![partition]!.push(record);
+  });
+  while (await reader.poll(100));
+  return contents;
+}
+
 async function countCommitted(run: ChaosRun, topic: string, partitions: number): Promise<number> {
   let count = 0;
   const reader = new LogReader(run.port, partitionsOf([[topic, partitions]]), () => {
@@ -166,4 +183,4 @@ export function countOf(contents: Contents, topics: readonly string[]): number {
 const DECIDED_MS_MAX = 30_000;
 /** So long without any growth means that nothing more will come. */
 const STILL_MS = 10_000;
-const READERS = 3;
+const READERS = 5;

@@ -17,10 +17,10 @@ import type { Topology } from '../../runtime/topology.ts';
 import { registryCodec } from '../../runtime/value-codec.ts';
 import { Worker, type WorkerEvent } from '../../runtime/worker.ts';
 import { openRegistry } from '../../schemas/registry.ts';
-import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
 import { heldPort } from './held-port.ts';
 import { prefixedPort } from './prefixed-port.ts';
 import { type Strike, Strikes, struckPort } from './struck-port.ts';
+import { SUBJECTS, type SubjectName } from './subject.ts';
 
 export type InstanceSetup = {
   readonly name: string;
@@ -29,6 +29,7 @@ export type InstanceSetup = {
   readonly via: Readonly<Record<string, string>>;
   readonly registryUrl: string;
   readonly prefix: string;
+  readonly subject: SubjectName;
   readonly partitions: readonly (readonly [string, number])[];
   readonly sessionTimeoutMs: number;
   readonly heartbeatEveryMs: number;
@@ -81,7 +82,8 @@ async function main(setup: InstanceSetup): Promise<void> {
   const registry = openRegistry(setup.registryUrl);
   const codec = await registryCodec(registry, systemClock);
   const running: Running[] = [];
-  for (const topology of SIMULATED_TOPOLOGIES) running.push(await start(setup, topology, codec, strikes));
+  for (const topology of SUBJECTS[setup.subject].topologies)
+    running.push(await start(setup, topology, codec, strikes));
   for (const { topology, worker } of running) {
     worker.done.catch((error: unknown) => {
       const code = error instanceof LogError ? error.code : 'unexpected';
@@ -127,7 +129,7 @@ async function start(
     codec,
     configs: configStore(port, codec),
     partitions,
-    writerTasks: writerTasksOf(SIMULATED_TOPOLOGIES, partitions),
+    writerTasks: writerTasksOf(SUBJECTS[setup.subject].topologies, partitions),
     openGroup: consumerGroup({
       port,
       clock: systemClock,

@@ -8,8 +8,10 @@
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { tied } from '../../bin/processes.mjs';
+import { classArchive, keepArchive } from '../../local/class-archive.ts';
 import { javaEnvironment } from '../../local/java.ts';
 import type { CommittedRecord } from '../../runtime/memory-broker.ts';
 import type { LogHeader } from '../../runtime/record-batch.ts';
@@ -117,7 +119,18 @@ async function readOnce(
 type ToolResult = { readonly code: number | null; readonly lines: string[]; readonly errors: string[] };
 
 async function runTool(parts: JavaParts, tool: string, args: readonly string[]): Promise<ToolResult> {
-  const [command, argv] = tied(parts.java.path, [...JVM_FLAGS, '-cp', parts.toolsClassPath, tool, ...args]);
+  const { java, toolsClassPath } = parts;
+  const archive = classArchive(
+    path.dirname(path.dirname(toolsClassPath.split(path.delimiter)[0]!)),
+    java,
+    toolsClassPath,
+  );
+  // tools run side by side, and one of them is enough to write it
+  const made = isArchiving ? null : archive.made;
+  const archiveFlags = archive.made === null || made !== null ? archive.flags : [];
+  if (made !== null) isArchiving = true;
+  const flags = [...JVM_FLAGS, ...archiveFlags, '-cp', toolsClassPath, tool, ...args];
+  const [command, argv] = tied(java.path, flags);
   const child = spawn(command, argv, { stdio: ['ignore', 'pipe', 'pipe'], env: javaEnvironment() });
   const timer = setTimeout(() => child.kill('SIGKILL'), TOOL_MS_MAX);
   const lines: string[] = [];
@@ -129,8 +142,14 @@ async function runTool(parts: JavaParts, tool: string, args: readonly string[]):
     child.once('close', resolve);
   });
   clearTimeout(timer);
+  if (made !== null) {
+    keepArchive(made);
+    isArchiving = false;
+  }
   return { code, lines, errors };
 }
+
+let isArchiving = false;
 
 function headersOf(text: string, nullText: string): readonly LogHeader[] {
   if (text === 'NO_HEADERS') return [];

@@ -1,8 +1,8 @@
 /** Processes that die, or fall asleep, at an exact step of their protocol. */
 import { systemClock } from '../../runtime/system-clock.ts';
-import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
 import { type ChaosRun, SESSION_TIMEOUT_MS } from './chaos-run.ts';
 import type { Instance } from './instances.ts';
+import { replayBoth } from './replay-scenarios.ts';
 import { FIRES_MS_MAX, type Scenario } from './scenario.ts';
 import { MOMENTS, type Moment, type Step, type Strike } from './struck-port.ts';
 
@@ -45,9 +45,10 @@ const STEP_NAMES: Readonly<Record<Step, string>> = {
 export const KILL_SCENARIOS: readonly Scenario[] = [
   {
     name: 'slice',
-    what: 'the part of all this that npm test does: SIGKILL during EndTxn and while restoring, SIGSTOP before Produce',
+    what: 'the part of all this that npm test does: SIGKILL during EndTxn and while restoring, SIGSTOP before Produce; then the same input again, with 1 and with 3 instances, either input of a merged pair read first',
     brokers: 'one',
     run: slice,
+    replay: replayBoth,
   },
   ...WORKING_STEPS.map((step) => ({
     name: `kill-at-${step}`,
@@ -209,9 +210,9 @@ const ZOMBIES = 3;
 
 /** A topology of which the process has a task: else nothing would ever strike. */
 function pickTopology(run: ChaosRun, instance: Instance): string {
-  const own = SIMULATED_TOPOLOGIES.map(({ name }) => name).filter((name) =>
-    [...instance.openTasks].some((task) => task.startsWith(`${name}/`)),
-  );
+  const own = run.subject.topologies
+    .map(({ name }) => name)
+    .filter((name) => [...instance.openTasks].some((task) => task.startsWith(`${name}/`)));
   return run.random.pick(own);
 }
 

@@ -10,57 +10,69 @@ import { fixedGroup } from '../../runtime/group-session.ts';
 import { type CommittedRecord, MemoryBroker } from '../../runtime/memory-broker.ts';
 import { BatchBuilder, NO_PRODUCER } from '../../runtime/record-batch.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
+import type { Counts } from '../../runtime/task-counts.ts';
+import type { Topology } from '../../runtime/topology.ts';
 import { VirtualClock } from '../../runtime/virtual-clock.ts';
 import { Worker } from '../../runtime/worker.ts';
-import {
-  DERIVED_TOPICS,
-  SIDELINE_TOPICS,
-  SIMULATED_TOPOLOGIES,
-  SOURCE_TOPICS,
-} from '../simulation/topologies.ts';
+import type { Subject } from './subject.ts';
 
 /** Committed records by topic and partition. */
 export type Contents = ReadonlyMap<string, readonly (readonly CommittedRecord[])[]>;
 
-/** What is read from the outside and not derived. */
-export const FROZEN_TOPICS = [...SOURCE_TOPICS, 'everyview-config'] as const;
-export const COMPARED_TOPICS = [...DERIVED_TOPICS, ...SIDELINE_TOPICS] as const;
-
 /** Limits under which a task adds nothing to its inputs and reads what there is to its end. */
 export const QUIET_LIMITS = { tickEveryMs: 1e12, sealWaitMs: 1e12 } as const;
 
-/** @param codec needs to know every schema beforehand: there is no registry in virtual time */
-export async function referenceOf(
-  sources: Contents,
-  partitions: number,
-  codec: FetchingCodec,
-): Promise<Contents> {
+export type ReferenceOptions = {
+  /** Those that run. */
+  readonly topologies: readonly Topology[];
+  /** Those that write what these read, too: who writes on which edge. */
+  readonly subject: Subject;
+  /** What is given: copied with timestamps and offsets, then read by whoever reads it. */
+  readonly inputs: Contents;
+  readonly partitions: number;
+  /** Needs to know every schema beforehand: there is no registry in virtual time. */
+  readonly codec: FetchingCodec;
+};
+
+export type Reference = {
+  /** Every topic, what was given included. */
+  readonly contents: Contents;
+  /** By topology. */
+  readonly counts: ReadonlyMap<string, Counts>;
+};
+
+export async function referenceOf(options: ReferenceOptions): Promise<Reference> {
+  const { subject, inputs, partitions } = options;
   const clock = new VirtualClock({ startMs: START_MS });
   const broker = new MemoryBroker({ clock });
   const deploying = broker.openPort({ clientId: 'deploy' });
-  await deployTopics(deploying, { topologies: SIMULATED_TOPOLOGIES, applicationIdOf, partitions });
-  const counts = await partitionCounts(deploying);
-  await clock.run(copy(broker, sources));
-  await clock.run(runToEnd(broker, counts, codec));
-  const all = [...FROZEN_TOPICS, ...COMPARED_TOPICS].map((topic) => {
-    const numbers = Array.from({ length: counts.get(topic)! }, (_, partition) => partition);
+  await deployTopics(deploying, { topologies: subject.topologies, applicationIdOf, partitions });
+  const topics = await partitionCounts(deploying);
+  await clock.run(copy(broker, inputs));
+  const counts = await clock.run(runToEnd(broker, topics, options));
+  const all = [...topics].map(([topic, count]) => {
+    const numbers = Array.from({ length: count }, (_, partition) => partition);
     return [topic, numbers.map((partition) => broker.dump(topic, partition))] as const;
   });
-  return new Map(all);
+  return { contents: new Map(all), counts };
 }
 
 const START_MS = 1_000_000;
 const PATIENCE_MS = 500;
 const BATCH_RECORDS = 500;
 
-async function copy(broker: MemoryBroker, sources: Contents): Promise<void> {
+async function copy(broker: MemoryBroker, inputs: Contents): Promise<void> {
   const port = broker.openPort({ clientId: 'copy', keepsTimestamps: true });
-  for (const topic of FROZEN_TOPICS) {
-    for (const [partition, records] of sources.get(topic)!.entries()) {
-      for (let first = 0; first < records.length; first += BATCH_RECORDS) {
+  for (const [topic, partitions] of inputs) {
+    for (const [partition, records] of partitions.entries()) {
+      for (const run of withoutGaps(records)) {
         const builder = new BatchBuilder();
-        for (const { key, value, headers, timestampMs } of records.slice(first, first + BATCH_RECORDS))
+        for (const { key, value, headers, timestampMs } of run)
           builder.append(key, value, headers, timestampMs);
+        const log = broker.log({ topic, partition });
+        // markers and aborted records took offsets, which evidence cites: markers stand in for all of them
+        while (log.bounds.highWatermark < run[0]!.offset)
+          log.appendMarker(STAND_IN, 'abort', run[0]!.timestampMs);
         const bytes = builder.finish(NO_PRODUCER);
         await port.produce(null, [{ topic, partition, bytes, baseSequence: -1 }]);
       }
@@ -68,14 +80,29 @@ async function copy(broker: MemoryBroker, sources: Contents): Promise<void> {
   }
 }
 
+const STAND_IN = { producerId: 1n << 40n, epoch: 0 };
+
+/** Rows of records with consecutive offsets, none too long for a batch. */
+function* withoutGaps(records: readonly CommittedRecord[]): Iterable<readonly CommittedRecord[]> {
+  let first = 0;
+  for (const [at, { offset }] of records.entries()) {
+    const isNext = at > first && records[at - 1]!.offset + 1 === offset;
+    if (at > first && (!isNext || at - first === BATCH_RECORDS)) {
+      yield records.slice(first, at);
+      first = at;
+    }
+  }
+  if (first < records.length) yield records.slice(first);
+}
+
 async function runToEnd(
   broker: MemoryBroker,
   partitions: ReadonlyMap<string, number>,
-  codec: FetchingCodec,
-): Promise<void> {
+  { topologies, subject, codec }: ReferenceOptions,
+): Promise<ReadonlyMap<string, Counts>> {
   const { clock } = broker;
   const failures: unknown[] = [];
-  const workers = SIMULATED_TOPOLOGIES.map((topology) => {
+  const workers = topologies.map((topology) => {
     const port = broker.openPort({ clientId: topology.name });
     const worker = new Worker({
       topology,
@@ -85,7 +112,7 @@ async function runToEnd(
       codec,
       configs: configStore(port, codec),
       partitions,
-      writerTasks: writerTasksOf(SIMULATED_TOPOLOGIES, partitions),
+      writerTasks: writerTasksOf(subject.topologies, partitions),
       openGroup: fixedGroup(),
       limits: QUIET_LIMITS,
       onEvent: () => undefined,
@@ -100,6 +127,7 @@ async function runToEnd(
     now = sizeOf(broker, partitions);
   }
   await Promise.all(workers.map((worker) => worker.stop()));
+  return new Map(workers.map((worker) => [worker.metrics().topology, worker.metrics().counts]));
 }
 
 /** Grows with everything that is written to a topic. */

@@ -2,13 +2,13 @@
 import type { CommittedRecord } from '../../runtime/memory-broker.ts';
 import { BatchBuilder, NO_PRODUCER } from '../../runtime/record-batch.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
-import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
 import { ChaosRun } from './chaos-run.ts';
 import { compare } from './comparison.ts';
-import { readByJava, removeTopics, untilWritten } from './evidence.ts';
+import { readByJava, readByUs, removeTopics, untilWritten } from './evidence.ts';
 import type { JavaTools } from './java-tools.ts';
-import { COMPARED_TOPICS, type Contents, FROZEN_TOPICS, QUIET_LIMITS } from './reference.ts';
+import { type Contents, QUIET_LIMITS } from './reference.ts';
 import { FIRES_MS_MAX, type Scenario } from './scenario.ts';
+import { comparedTopics } from './subject.ts';
 import type { Remains } from './verdict.ts';
 
 type Variant = { readonly instances: number; readonly lastTopics: readonly string[] };
@@ -32,18 +32,28 @@ export const REPLAY_SCENARIOS: readonly Scenario[] = [
       await run.settle();
       await systemClock.sleep(RECORDED_MS);
     },
-    replay: async (run, java, remains) => {
-      for (const variant of VARIANTS) await replayOne(run, java, remains, variant);
-    },
+    replay: replays(VARIANTS, (run, topics, java) => readByJava(run, java, topics)),
   },
 ];
+
+/** One process and three, each with another input first: both questions in two runs. */
+export const replayBoth = replays([VARIANTS[0]!, VARIANTS[3]!], readByUs);
+
+type Read = (run: ChaosRun, topics: readonly string[], java: JavaTools) => Promise<Contents>;
+
+function replays(variants: readonly Variant[], read: Read): NonNullable<Scenario['replay']> {
+  return async (run, java, remains) => {
+    for (const variant of variants)
+      await replayOne(run, (other, topics) => read(other, topics, java), remains, variant);
+  };
+}
 
 const RECORDED_MS = 12_000;
 const BATCH_RECORDS = 500;
 
 async function replayOne(
   recorded: ChaosRun,
-  java: JavaTools,
+  read: (run: ChaosRun, topics: readonly string[]) => Promise<Contents>,
   remains: Remains,
   { instances, lastTopics }: Variant,
 ): Promise<void> {
@@ -53,7 +63,7 @@ async function replayOne(
     recorded.trace(`replay: ${text}`);
     const sources = await copySources(run, remains.contents);
     for (let i = 0; i < instances; i++) await run.add([], QUIET_LIMITS, lastTopics);
-    const held = SIMULATED_TOPOLOGIES.filter(({ sources: inputs }) =>
+    const held = run.subject.topologies.filter(({ sources: inputs }) =>
       inputs.some(({ topic }) => lastTopics.includes(topic)),
     );
     for (const { name } of held.filter(({ sources: inputs }) => inputs.length > 1)) {
@@ -63,10 +73,12 @@ async function replayOne(
     }
     await untilWritten(run, run.instances, remains.contents);
     await run.stopAll();
-    const derived = await readByJava(run, java, COMPARED_TOPICS);
+    const compared = comparedTopics(run.subject);
+    const derived = await read(run, compared);
     const { differences, records } = compare(
       { ...remains, name: 'recorded' },
       { ...remains, name: text, contents: new Map([...sources, ...derived]) },
+      compared,
     );
     for (const difference of [...differences, ...run.findings]) recorded.find(`${text}: ${difference}`);
     recorded.fired(`${text}: ${records} records ${differences.length === 0 ? 'equal' : 'DIFFERENT'}`);
@@ -82,7 +94,7 @@ async function copySources(
   contents: Contents,
 ): Promise<Map<string, readonly (readonly CommittedRecord[])[]>> {
   const copied = new Map<string, readonly (readonly CommittedRecord[])[]>();
-  for (const topic of FROZEN_TOPICS) {
+  for (const topic of run.subject.frozenTopics) {
     const partitions = contents.get(topic)!;
     for (const [partition, records] of partitions.entries()) {
       for (let first = 0; first < records.length; first += BATCH_RECORDS) {

@@ -1,7 +1,6 @@
 /** The end of a run: freezes the sources, lets the work be finished, and holds the output against a run without faults. */
 import { systemClock } from '../../runtime/system-clock.ts';
 import { taskCountOf } from '../../runtime/worker.ts';
-import { SIMULATED_TOPOLOGIES } from '../simulation/topologies.ts';
 import type { ChaosRun, Evidence, Fault } from './chaos-run.ts';
 import { compare, renumbered } from './comparison.ts';
 import {
@@ -16,8 +15,9 @@ import {
   untilWritten,
 } from './evidence.ts';
 import type { JavaTools } from './java-tools.ts';
-import { COMPARED_TOPICS, FROZEN_TOPICS, QUIET_LIMITS, referenceOf } from './reference.ts';
+import { QUIET_LIMITS, referenceOf } from './reference.ts';
 import { knownSchemas } from './schemas.ts';
+import { comparedTopics } from './subject.ts';
 
 export type Verdict = {
   readonly name: string;
@@ -50,27 +50,38 @@ export async function verdictOf(
   await run.stopAll();
   run.trace('everybody stopped; the sources are frozen');
   const finisher = await run.add([], QUIET_LIMITS);
-  const taskCount = SIMULATED_TOPOLOGIES.reduce((sum, one) => sum + taskCountOf(one, run.partitions), 0);
+  const { subject } = run;
+  const { topologies, frozenTopics } = subject;
+  const compared = comparedTopics(subject);
+  const taskCount = topologies.reduce((sum, one) => sum + taskCountOf(one, run.partitions), 0);
   if (!(await finisher.until(() => finisher.openTasks.size === taskCount, OPEN_MS_MAX)))
     throw new Error(`the last process did not get all tasks\n${finisher.describe()}`);
-  await untilDecided(run, FROZEN_TOPICS);
-  const sources = await readByJava(run, java, FROZEN_TOPICS);
+  await untilDecided(run, frozenTopics);
+  const sources = await readByJava(run, java, frozenTopics);
   const { codec, fingerprintOf } = await knownSchemas(run.schemas.registry, sources);
-  const reference = await referenceOf(sources, run.partitions.get('frame-features')!, codec);
+  const partitions = run.partitions.get('frame-features')!;
+  const { contents: reference } = await referenceOf({
+    topologies,
+    subject,
+    inputs: sources,
+    partitions,
+    codec,
+  });
   await untilWritten(run, [finisher], reference);
   await run.stop(finisher);
   const open = [...(await undecided(run, everyTopic(run))), ...(await openTransactions(run, java))];
   for (const one of open) run.find(`left open: ${one}`);
-  const contents = new Map([...sources, ...(await readByJava(run, java, COMPARED_TOPICS))]);
+  const contents = new Map([...sources, ...(await readByJava(run, java, compared))]);
   const remains = { contents, codec, fingerprintOf };
   const prepared = run.isAnew ? renumbered : (all: typeof contents) => all;
   const { differences, hash, records } = compare(
     { ...remains, name: 'with faults', contents: prepared(contents) },
     { ...remains, name: 'without', contents: prepared(new Map(reference)) },
+    compared,
   );
   for (const difference of differences) run.find(difference);
   if (differences.length > 0) await traceLogs(run);
-  for (const topic of COMPARED_TOPICS)
+  for (const topic of compared)
     if (countOf(contents, [topic]) === 0) run.find(`nothing came out on ${topic}: the run proves nothing`);
   for (const check of run.checks) for (const finding of check(remains)) run.find(finding);
   await replay(run, java, remains);
@@ -79,7 +90,7 @@ export async function verdictOf(
     name: run.options.name,
     seed: run.options.seed,
     faults: run.faults,
-    recordsIn: countOf(contents, FROZEN_TOPICS),
+    recordsIn: countOf(contents, frozenTopics),
     recordsOut: records,
     late: countOf(contents, ['late-records']),
     deadLetters: countOf(contents, ['dead-letters']),
