@@ -36,7 +36,8 @@ test('what is wrong is said at once, with what would be right', () => {
   );
   refused('detectors: { video-freeze: { minMs: soon } }', /minMs has to be an integer, and is "soon"/);
   refused('detectors: [', /neither YAML nor JSON/);
-  refused('', /has to be an object/);
+  refused('', /is empty/);
+  refused('[1]', /has to be an object/);
   assert.throws(() => readConfiguration(path.join(folder, 'none.yaml')), /cannot be read/);
 });
 

@@ -35,6 +35,8 @@ export function readConfiguration(file: string): Configuration {
       'Mend the place it names',
     );
   }
+  if (config === null || config === undefined)
+    throw new ExpectedError(`${file} is empty`, 'Write {} into it to go back to the defaults');
   const faults = checkConfiguration(config);
   if (faults.length > 0)
     throw new ExpectedError(`${file}: ${faults.join('; ')}`, 'docs/configuration.md lists every setting');
