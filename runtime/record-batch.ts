@@ -238,6 +238,19 @@ export function wholeBatchesEnd(bytes: Uint8Array): number | null {
   return end;
 }
 
+/** Highest timestamp of the whole batches in what was fetched; -1 when it holds none. */
+export function newestMsOf(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let newestMs = -1;
+  for (let at = 0; at + layout.BATCH_HEADER_BYTES <= bytes.length; ) {
+    const next = at + layout.UNCOUNTED_BYTES + view.getInt32(at + layout.BATCH_LENGTH);
+    if (next < at + layout.BATCH_HEADER_BYTES || next > bytes.length) break;
+    newestMs = Math.max(newestMs, layout.readInt64(view, at + layout.MAX_TIMESTAMP));
+    at = next;
+  }
+  return newestMs;
+}
+
 /** Where the records of a batch lie, decompressed where needed: `bytes[start, end)`. Throws `corrupt-batch`. */
 export function recordsOf(
   bytes: Uint8Array,

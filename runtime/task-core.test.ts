@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SOURCE_TASK_HEADER, textHeader } from './control-records.ts';
+import { decodeControl, encodeControl, SOURCE_TASK_HEADER, textHeader } from './control-records.ts';
 import { defineTopology } from './define-topology.ts';
 import type { PendingRecord } from './merge.ts';
 import { structCodec } from './struct-codec.ts';
@@ -98,4 +98,130 @@ test('a record that names no writer is a dead letter once, in its turn, also whe
     [],
     'the other writer still holds the first record up, and nothing comes twice',
   );
+});
+
+const passing = (name: string): Reducer<{ count: number }, string, string> => ({
+  name,
+  state: structCodec({ version: 1, fields: { count: 'int' } }),
+  init: () => ({ count: 0 }),
+  step: (_state, input, { configHash }) =>
+    input.kind === 'record' ? [{ kind: 'forward', value: `${input.value} under ${configHash}` }] : [],
+});
+
+/** Two inputs, three outputs: sealed into its own partition, sealed into all of them, and one that nobody waits for. */
+const passingOn = defineTopology({
+  name: 'passing-on',
+  sources: [
+    { kind: 'source', topic: 'playback-events', span: 'same', writers: 'external' },
+    { kind: 'source', topic: 'stream-defects', span: 'broadcast', writers: 'same' },
+  ],
+  reducers: [
+    { kind: 'reducer', reducer: passing('pass'), from: ['playback-events', 'stream-defects'], store: 'a' },
+  ],
+  sinks: [
+    { kind: 'sink', topic: 'cohort-windows', from: ['pass'], edge: 'same', sealed: true },
+    { kind: 'sink', topic: 'cohort-partials', from: ['pass'], edge: 'repartition', sealed: true },
+    { kind: 'sink', topic: 'qos-scores', from: ['pass'], edge: 'same', sealed: false },
+  ],
+  sealDelayMs: 1_000,
+});
+
+function openPassing() {
+  const said: string[] = [];
+  const core = new TaskCore({
+    topology: passingOn,
+    task: 1,
+    partitions: new Map([...passingOn.sources, ...passingOn.sinks].map(({ topic }) => [topic, 2])),
+    writerTasks: new Map(),
+    codec: {
+      decode: (_topic, bytes) => Buffer.from(bytes).toString(),
+      encode: (_topic, value) => Buffer.from(String(value)),
+    },
+    configOf: (hash) => ({ hash }),
+    output: (draft) => {
+      const { topic, partition, value, headers, timestampMs } = draft.toRecord();
+      const control = value === null ? decodeControl(headers) : null;
+      const writer = headers.find(([name]) => name === SOURCE_TASK_HEADER)?.[1];
+      const from = writer === undefined ? '' : ` from ${Buffer.from(writer)}`;
+      if (value !== null) said.push(`${topic}/${partition}: ${Buffer.from(value)}`);
+      else if (control !== null && control !== 'unknown' && control.kind === 'config-effective')
+        said.push(`${topic}/${partition}: ${control.configHash} holds${from} at ${timestampMs}`);
+    },
+  });
+  const offsets = new Map<string, number>();
+  const give = (topic: string, partition: number, what: string, timestampMs: number) => {
+    const place = `${topic}/${partition}`;
+    const offset = offsets.get(place) ?? 0;
+    offsets.set(place, offset + 1);
+    const source = core.sources.find((one) => one.topic === topic && one.partition === partition)!;
+    const [, hash] = what.split('config ');
+    const headers = hash === undefined ? [] : encodeControl({ kind: 'config-effective', configHash: hash });
+    const [key, value] = hash === undefined ? [Buffer.from('d'), Buffer.from(what)] : [null, null];
+    core.offer(source, { offset, timestampMs, key, value, headers });
+  };
+  const takeSaid = () => {
+    while (core.step().kind === 'processed');
+    return said.splice(0);
+  };
+  return { core, give, takeSaid };
+}
+
+test('a configuration goes on to the readers of every sealed sink, once for each change', () => {
+  const { give, takeSaid } = openPassing();
+  for (const hash of ['one', 'one', 'two']) {
+    const atMs = hash === 'one' ? 5_100 : 5_300;
+    give('playback-events', 1, `config ${hash}`, atMs);
+    give('stream-defects', 0, `config ${hash}`, atMs + 10);
+    give('stream-defects', 1, `config ${hash}`, atMs + 20);
+  }
+  give('playback-events', 1, 'event', 5_400);
+  for (const partition of [0, 1]) give('stream-defects', partition, 'defect', 5_500);
+  const told = (hash: string, atMs: number) => [
+    `cohort-windows/1: ${hash} holds at ${atMs}`,
+    `cohort-partials/0: ${hash} holds from 1 at ${atMs}`,
+    `cohort-partials/1: ${hash} holds from 1 at ${atMs}`,
+  ];
+  const said = takeSaid();
+  assert.deepEqual(said.slice(0, 6), [...told('one', 5_100), ...told('two', 5_300)]);
+  assert.equal(said[6], 'cohort-windows/1: event under two');
+  assert.equal(said.filter((one) => one.includes('holds')).length, 6);
+});
+
+test('who passes an older configuration on later takes nothing back, also after a restart', () => {
+  const before = openPassing();
+  before.give('playback-events', 1, 'config new', 5_300);
+  before.give('stream-defects', 0, 'nothing', 5_290);
+  before.give('stream-defects', 1, 'nothing', 5_280);
+  for (const partition of [0, 1]) before.give('stream-defects', partition, 'nothing', 5_310);
+  assert.ok(before.takeSaid().includes('cohort-windows/1: new holds at 5300'));
+
+  const { core, give, takeSaid } = openPassing();
+  core.restore(before.core.position());
+  for (const source of core.sources) for (const channel of source.channels) channel.nextOffset = 0;
+  // its writer was gone for a while: what it says now counts as said at the time that the partition has
+  give('stream-defects', 0, 'config old', 5_200);
+  give('stream-defects', 0, 'defect', 5_400);
+  give('stream-defects', 1, 'defect', 5_400);
+  give('playback-events', 1, 'event', 5_500);
+  const said = takeSaid();
+  assert.ok(said.includes('cohort-windows/1: defect under new'), said.join('; '));
+  assert.equal(said.filter((one) => one.includes('holds')).length, 0);
+});
+
+test('a tick speaks for the writer that it names, and the others are still waited for', () => {
+  const { core, source, stepAll } = openCore();
+  const tickFor = (writer: string) => [
+    ...encodeControl({ kind: 'tick' }),
+    textHeader(SOURCE_TASK_HEADER, writer),
+  ];
+  core.offer(source, recordOf(0, '0', 'abc', 100));
+  stepAll();
+  assert.equal(core.counts.recordsIn, 0, 'writer 1 may still bring something earlier');
+  core.offer(source, { offset: 1, timestampMs: 150, key: null, value: null, headers: tickFor('1') });
+  stepAll();
+  assert.equal(core.counts.recordsIn, 1);
+  core.offer(source, recordOf(2, '1', 'abc', 140));
+  core.offer(source, { offset: 3, timestampMs: 200, key: null, value: null, headers: tickFor('1') });
+  stepAll();
+  assert.deepEqual([core.counts.recordsIn, core.timeMs], [1, 100], 'nobody spoke for writer 0');
 });

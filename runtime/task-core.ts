@@ -130,24 +130,20 @@ export class TaskCore {
     return this.#context;
   }
 
-  /** Queues a record of one of {@link sources}; the caller offers each partition's records in offset order. */
-  offer(source: MergeSource, record: PendingRecord): void {
-    if (source.channels.length === 1) {
-      enqueue(source.channels[0]!, record);
-      return;
+  /**
+   * Queues a record of one of {@link sources}; the caller offers each partition's records in offset order. Returns the
+   * channel that it is in, the first one where it is in all.
+   */
+  offer(source: MergeSource, record: PendingRecord): number {
+    const writer = source.channels.length === 1 ? 0 : writerOf(source, record);
+    if (writer !== null || decodeControl(record.headers) === null) {
+      // nobody's: it waits its turn among the first writer's, and is refused then
+      enqueue(source.channels[writer ?? 0]!, record);
+      return writer ?? 0;
     }
-    const writer = writerOf(source, record);
-    if (writer !== null) {
-      enqueue(source.channels[writer]!, record);
-      return;
-    }
-    if (decodeControl(record.headers) === null) {
-      // Nobody's: it waits its turn among the first writer's, and is refused then.
-      enqueue(source.channels[0]!, record);
-      return;
-    }
-    // A tick of our own, or a configuration: it holds for every writer.
+    // a configuration from outside, say: it holds for every writer
     for (const channel of source.channels) enqueue(channel, record);
+    return 0;
   }
 
   /** Takes one record in merge order and lets the reducers see it. */

@@ -3,7 +3,7 @@ import { CommittedReader } from './committed-reader.ts';
 import { isTick } from './control-records.ts';
 import { isStarved } from './merge.ts';
 import type { FetchedPartition, FetchRequest, LogBounds } from './port.ts';
-import { wholeBatchesEnd } from './record-batch.ts';
+import { newestMsOf, wholeBatchesEnd } from './record-batch.ts';
 import type { TaskCore } from './task-core.ts';
 import type { Source } from './task-sources.ts';
 
@@ -18,15 +18,17 @@ export class TaskInput {
   #bounds: LogBounds;
   /** When, by the clock of this process, anything was last read or ticked. */
   advancedAtMs: number;
-  /** When the word of a writer was last read. */
-  spokenAtMs: number;
+  /** By channel: when the word of its writer was last read, and when it was last ticked from here. */
+  readonly writers: readonly { spokenAtMs: number; tickedAtMs: number }[];
+  /** Newest log time that was fetched. */
+  newestMs = 0;
 
   constructor(source: Source, bounds: LogBounds, nowMs: number) {
     this.source = source;
     this.#fetchedTo = source.fetchOffset;
     this.#bounds = bounds;
     this.advancedAtMs = nowMs;
-    this.spokenAtMs = nowMs;
+    this.writers = source.channels.map(() => ({ spokenAtMs: nowMs, tickedAtMs: 0 }));
   }
 
   /** The log's, as last fetched. */
@@ -71,6 +73,7 @@ export class TaskInput {
     const end = wholeBatchesEnd(fetched.batches);
     if (end === null || end <= this.#fetchedTo) return;
     this.#fetchedTo = end;
+    this.newestMs = Math.max(this.newestMs, newestMsOf(fetched.batches));
     this.advancedAtMs = nowMs;
   }
 
@@ -99,11 +102,11 @@ export class TaskInput {
       const { offset, timestampMs } = cursor;
       const value = cursor.value();
       const headers = cursor.headers();
-      core.offer(source, { offset, timestampMs, key: cursor.key(), value, headers });
+      const channel = core.offer(source, { offset, timestampMs, key: cursor.key(), value, headers });
       source.fetchOffset = reader.position;
       queued += 1;
       // a seal is a word of its writer; a tick only says that some reader went on without one
-      if (value !== null || !isTick(headers)) this.spokenAtMs = nowMs;
+      if (value !== null || !isTick(headers)) this.writers[channel]!.spokenAtMs = nowMs;
     }
     return queued > 0;
   }

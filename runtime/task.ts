@@ -5,13 +5,13 @@
  * The commit protocol, by number, is in ARCHITECTURE.md.
  */
 
-import { encodeControl } from './control-records.ts';
 import { POSITIONS_STORE, storesOf } from './define-topology.ts';
 import { isStarved } from './merge.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { OutputDraft } from './output-draft.ts';
-import type { Clock, FetchedPartition, FetchRequest, LogPort } from './port.ts';
+import type { Clock, FetchedPartition, FetchRequest, GroupOffset, LogPort } from './port.ts';
 import type { StoreProgress } from './restore.ts';
+import { Silence } from './silence.ts';
 import { SnapshotWriter, snapshotTopic } from './snapshot.ts';
 import { POSITION_KEY, TaskCore, type ValueCodec } from './task-core.ts';
 import type { TaskInput } from './task-input.ts';
@@ -121,6 +121,7 @@ export class Task {
   /** Changelog topics by store. */
   readonly #changelogs: ReadonlyMap<string, string>;
   readonly #snapshots: SnapshotWriter;
+  readonly #silence: Silence;
   #dirty = false;
   #committing: Promise<void> | null = null;
   #failure: unknown = null;
@@ -186,6 +187,8 @@ export class Task {
       storesOf(options.topology).map((store) => [store, changelogTopic(options.applicationId, store)]),
     );
     this.#snapshots = snapshots;
+    const { task, clock, limits } = options;
+    this.#silence = new Silence({ task, inputs, clock, limits, append: (record) => outputs.append(record) });
     const nowMs = options.clock.nowMs();
     this.#lastCommitAtMs = nowMs;
     this.#lastGroupOffsetsAtMs = nowMs;
@@ -232,13 +235,14 @@ export class Task {
       switch (result.kind) {
         case 'processed':
           this.#dirty = true;
+          this.#silence.isOver();
           break;
         case 'empty':
           if (!this.#refill()) return false;
           break;
         case 'blocked':
           if (this.#refill()) break;
-          this.#speakFor(result.on as Source, result.untilMs);
+          if (this.#silence.goOnWithout(result.untilMs) > 0) this.#tickPending = true;
           return false;
         case 'needs-schema':
           if (!(await codec.fetchSchema(result.schemaId))) return false;
@@ -267,7 +271,7 @@ export class Task {
   /** Ticks silent inputs and starts a commit when one is due; never waits for it. */
   tend(): void {
     if (this.#failure !== null || this.#committing !== null) return;
-    this.#tickSilentInputs();
+    if (this.#silence.tickOutside() > 0) this.#tickPending = true;
     const { clock, limits } = this.#options;
     const due =
       clock.nowMs() - this.#lastCommitAtMs >= limits.commitEveryMs ||
@@ -324,11 +328,7 @@ export class Task {
     this.#snapshots.writeSome(this.core.timeMs);
     this.#writeChangelog();
     const batches = this.#outputs.take();
-    const offsets = this.core.sources.map(({ topic, partition, fetchOffset }) => ({
-      topic,
-      partition,
-      offset: fetchOffset,
-    }));
+    const offsets = groupOffsets(this.core.sources, this.number);
     this.#dirty = false;
     this.#tickPending = false;
     this.#lastCommitAtMs = startedAtMs;
@@ -363,38 +363,14 @@ export class Task {
     draft.setValue(Buffer.from(JSON.stringify(this.core.position())));
     this.#outputs.appendDraft(draft);
   }
-
-  /** Silence is an input: an outside partition that says nothing gets a tick, stamped by the broker. */
-  #tickSilentInputs(): void {
-    const { clock, limits } = this.#options;
-    const nowMs = clock.nowMs();
-    for (const input of this.#inputs) {
-      const { source } = input;
-      if (!source.external || !input.isAtEnd || !isStarved(source)) continue;
-      if (nowMs - input.advancedAtMs < limits.tickEveryMs) continue;
-      this.#tick(input, nowMs);
-    }
-  }
-
-  /** A derived input whose writer is gone holds everybody up: after a bound, say in the log that we go on without it. */
-  #speakFor(source: Source, untilMs: number): void {
-    if (source.external) return;
-    const input = this.#inputs.find((one) => one.source === source);
-    const { clock, limits } = this.#options;
-    const nowMs = clock.nowMs();
-    if (input === undefined || !input.isAtEnd || nowMs - input.spokenAtMs < limits.sealWaitMs) return;
-    if (nowMs - input.advancedAtMs < limits.tickEveryMs) return;
-    this.#tick(input, untilMs + 1);
-  }
-
-  #tick(input: TaskInput, timestampMs: number): void {
-    const { topic, partition } = input.source;
-    const headers = encodeControl({ kind: 'tick' });
-    this.#outputs.append({ topic, partition, key: null, value: null, headers, timestampMs });
-    input.advancedAtMs = this.#options.clock.nowMs();
-    this.#tickPending = true;
-  }
 }
 
 /** What may wait of one input, as it was fetched, before more is asked for. */
 const AHEAD_BYTES_MAX = 2 * 1024 * 1024;
+
+/** Of a partition that every task reads, one tells where it stands. */
+function groupOffsets(sources: readonly Source[], task: number): readonly GroupOffset[] {
+  return sources
+    .filter(({ isBroadcast, partition }) => !isBroadcast || partition === task)
+    .map(({ topic, partition, fetchOffset }) => ({ topic, partition, offset: fetchOffset }));
+}

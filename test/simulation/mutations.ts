@@ -139,7 +139,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (source.partition < 0 &&',
   }),
   mutation('configuration holds as soon as it is read', {
-    find: /(offer\(source: MergeSource, record: PendingRecord\): void \{)/,
+    find: /(offer\(source: MergeSource, record: PendingRecord\): number \{)/,
     replace:
       "$1 const said = decodeControl(record.headers); if (said?.kind === 'config-effective') this.#context.configHash = said.configHash;",
   }),
