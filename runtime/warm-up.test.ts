@@ -50,6 +50,41 @@ const topology = defineTopology({
   stateHorizonMs: HORIZON_MS,
 });
 
+/** Counts what it sees of a key's group, which others feed as well, and says what the group's count is. */
+const looking: Reducer<{ count: number }, string, string> = {
+  name: 'looking',
+  state: structCodec({ version: 1, fields: { count: 'int' } }),
+  init: () => ({ count: 0 }),
+  step(state, input, context) {
+    if (input.kind === 'timer') return [{ kind: 'forget' }];
+    const { key, timeMs } = input;
+    const seen = context.read<{ count: number }>('second', `group-${key.charCodeAt(0) % 2}`)?.count ?? 0;
+    state.count += seen;
+    return [
+      { kind: 'schedule', name: 'silent', dueMs: timeMs + HORIZON_MS },
+      { kind: 'forward', value: `looking ${key} ${state.count} of ${seen}` },
+    ];
+  },
+};
+
+const joining = defineTopology({
+  ...topology,
+  name: 'joining',
+  reducers: [
+    ...topology.reducers,
+    { kind: 'reducer', reducer: looking, from: ['frame-features'], reads: ['second'], store: 'c' },
+  ],
+  sinks: [
+    {
+      kind: 'sink',
+      topic: 'stream-defects',
+      from: ['first', 'second', 'looking'],
+      edge: 'same',
+      sealed: false,
+    },
+  ],
+});
+
 type Arrival = { readonly key: string; readonly timeMs: number; readonly isPartial?: boolean };
 type Said = { readonly what: string; readonly timeMs: number; readonly isPartial: boolean };
 
@@ -140,34 +175,49 @@ test('without a horizon everything is partial, and an input that is makes its st
   );
 });
 
-test('what is not partial is what a run over everything says', () => {
-  let [whole, partial] = [0, 0];
-  const arrival = fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd'), waitMs: fc.nat(700) });
-  fc.assert(
-    fc.property(
-      fc.array(arrival, { minLength: 30, maxLength: 120 }),
-      fc.nat(4_000),
-      (steps, startAfterMs) => {
-        let timeMs = 10_000;
-        const arrivals = steps.map(({ key, waitMs }) => {
-          timeMs += waitMs;
-          return { key, timeMs };
-        });
-        const startMs = 10_000 + startAfterMs;
-        const everything = new Set(run(arrivals, null).map((said) => `${said.timeMs} ${said.what}`));
-        for (const said of run(arrivals, startMs)) {
-          if (said.isPartial) partial += 1;
-          else {
-            whole += 1;
-            assert.ok(everything.has(`${said.timeMs} ${said.what}`), `${said.what} at ${said.timeMs}`);
-          }
-        }
-      },
-    ),
-    { numRuns: 300, seed: 7 },
-  );
-  assert.ok(whole > 500 && partial > 500, `${whole} whole and ${partial} partial`);
+test('what looked at something partial is partial', () => {
+  const at = (key: string, timeMs: number) => ({ key, timeMs });
+  const late = [at('a', 5_900), at('c', 5_990), at('a', 6_200), at('a', 6_300), at('c', 7_100)];
+  const said = partialOf(run(late, 5_000, joining)).filter((what) => what.startsWith('looking'));
+  assert.deepEqual(said, [
+    'looking a 0 of 0 ?',
+    'looking c 0 of 0 ?',
+    'looking a 0 of 0 ?',
+    'looking a 1 of 1 ?',
+    'looking c 1 of 1 ?',
+  ]);
 });
+
+for (const one of [topology, joining]) {
+  test(`what is not partial is what a run over everything says, ${one.name}`, () => {
+    let [whole, partial] = [0, 0];
+    const arrival = fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd'), waitMs: fc.nat(700) });
+    fc.assert(
+      fc.property(
+        fc.array(arrival, { minLength: 30, maxLength: 120 }),
+        fc.nat(4_000),
+        (steps, startAfterMs) => {
+          let timeMs = 10_000;
+          const arrivals = steps.map(({ key, waitMs }) => {
+            timeMs += waitMs;
+            return { key, timeMs };
+          });
+          const startMs = 10_000 + startAfterMs;
+          const everything = new Set(run(arrivals, null, one).map((said) => `${said.timeMs} ${said.what}`));
+          for (const said of run(arrivals, startMs, one)) {
+            if (said.isPartial) partial += 1;
+            else {
+              whole += 1;
+              assert.ok(everything.has(`${said.timeMs} ${said.what}`), `${said.what} at ${said.timeMs}`);
+            }
+          }
+        },
+      ),
+      { numRuns: 300, seed: 7 },
+    );
+    assert.ok(whole > 500 && partial > 500, `${whole} whole and ${partial} partial`);
+  });
+}
 
 test('a horizon of nothing is refused', () => {
   assert.throws(() => defineTopology({ ...topology, stateHorizonMs: 0 }), TopologyError);
