@@ -256,6 +256,17 @@ test('golden: a freeze at live pace, field by field', () => {
   });
 });
 
+test('where programme time stands against log time is said again every minute, moved or not', () => {
+  const recording = draw('.'.repeat(260), LOOKS);
+  const anchors = recordsOf(run(cut(recording, everySecond(recording)))).filter(
+    ({ event }) => event === 'anchor',
+  );
+  assert.deepEqual(
+    anchors.map(({ startMs }) => startMs),
+    [1_000, 61_000, 121_000],
+  );
+});
+
 test('a configuration is checked before it goes into the log: every fault in one sentence', () => {
   const check = (config: unknown) => checkDetectionConfig(config, DETECTOR_DEFAULTS);
   assert.deepEqual(check(null), []);

@@ -51,7 +51,7 @@ type Report = Surroundings & {
 
 export const precedence: Reducer<State, Transition | StreamStep, StreamDefect> = {
   name: 'precedence',
-  state: structCodec({ version: 1, fields: FIELDS }),
+  state: structCodec({ version: 2, fields: FIELDS }),
   init: () => ({ told: [], held: new Map(), past: [], timeline: newTimeline() }),
   step(state, input, context) {
     if (input.kind === 'timer') return NOTHING;

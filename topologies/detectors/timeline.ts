@@ -1,6 +1,7 @@
 /**
  * Presentation time, programme time and log time of one stream. A stream's presentation time less log time is said as
- * an `anchor` whenever it moves by 500 ms, so that a reader can tell what a seal (log time) covers.
+ * an `anchor` whenever it moves by 500 ms, and once a minute all the same: so a reader can tell what a seal (log time)
+ * covers, also one that began late, and a stream that says none any more is not watched any more.
  *
  * A seal at T covers presentation time T + (presentation less log time, as the last anchor before that seal says).
  */
@@ -9,10 +10,14 @@ import type { FrameFeatures } from '../../schemas/records.ts';
 
 /** An anchor is said again when it moves by this much. */
 export const ANCHOR_MOVE_MS = 500;
+/** While chunks come it is said at least this often, ms of log time. */
+export const ANCHOR_EVERY_MS = 60_000;
 
 export const TIMELINE_FIELDS = {
   /** An anchor was said for this probe run. */
   said: 'bool',
+  /** Log time at which it was said last. */
+  saidAtMs: 'long',
   /** Presentation time less log time, as last said. */
   presentationLessLogMs: 'long',
   /** Programme time less presentation time, as last said; null when the source tells none. */
@@ -28,6 +33,7 @@ export type Timeline = StateOf<typeof TIMELINE_FIELDS>;
 export function newTimeline(): Timeline {
   return {
     said: false,
+    saidAtMs: 0,
     presentationLessLogMs: 0,
     programLessPresentationMs: null,
     programNowMs: null,
@@ -48,12 +54,14 @@ export function takeChunk(
   const presentationMs = coveredToMs - timeMs;
   const same =
     timeline.said &&
+    timeMs - timeline.saidAtMs < ANCHOR_EVERY_MS &&
     Math.abs(presentationMs - timeline.presentationLessLogMs) < ANCHOR_MOVE_MS &&
     isNear(programMs, timeline.programLessPresentationMs);
   if (same) return false;
   // What seals covered under the old anchor stays covered, also when the new one would put it later.
   if (timeline.said) timeline.coveredMs = sealedPresentationMs(timeline, sealedUpToMs);
   timeline.said = true;
+  timeline.saidAtMs = timeMs;
   timeline.presentationLessLogMs = presentationMs;
   timeline.programLessPresentationMs = programMs;
   return true;
