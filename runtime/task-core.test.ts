@@ -208,6 +208,14 @@ test('who passes an older configuration on later takes nothing back, also after 
   assert.equal(said.filter((one) => one.includes('holds')).length, 0);
 });
 
+test("a configuration holds also after the broker's clock was put back", () => {
+  const { give, takeSaid } = openPassing();
+  give('playback-events', 1, 'config first', 5_300);
+  give('playback-events', 1, 'config second', 4_100);
+  for (const partition of [0, 1]) give('stream-defects', partition, 'defect', 5_400);
+  assert.ok(takeSaid().includes('cohort-windows/1: second holds at 5300'));
+});
+
 test('a tick speaks for the writer that it names, and the others are still waited for', () => {
   const { core, source, stepAll } = openCore();
   const tickFor = (writer: string) => [

@@ -160,7 +160,9 @@ export class TaskCore {
           return { kind: 'needs-config', hash: control.configHash };
       }
       this.#take(state.next);
-      this.#applyControl(control, record, channel);
+      // a broker's clock may be put back; what a task writes carries the time at which it took it
+      const saidAtMs = (source as Source).external ? state.next.timeMs : record.timestampMs;
+      this.#applyControl(control, saidAtMs, channel);
       return PROCESSED;
     }
     let value: unknown;
@@ -270,14 +272,14 @@ export class TaskCore {
     for (const sink of this.#options.topology.sinks) if (sink.sealed) this.#output.control(sink, record);
   }
 
-  #applyControl(control: ControlRecord | 'unknown', record: PendingRecord, channel: Channel): void {
+  #applyControl(control: ControlRecord | 'unknown', saidAtMs: number, channel: Channel): void {
     if (control === 'unknown') {
       countOne(this.counts.dropped, 'unknown-control-record');
       return;
     }
     this.counts.controls += 1;
     if (control.kind === 'seal') channel.sealedUpToMs = Math.max(channel.sealedUpToMs, control.sealedUpToMs);
-    if (control.kind === 'config-effective') this.#configure(control.configHash, record.timestampMs);
+    if (control.kind === 'config-effective') this.#configure(control.configHash, saidAtMs);
   }
 
   /** What was said last holds, whoever passed it on first; each change goes on to the readers of what is said here. */
