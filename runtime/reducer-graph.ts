@@ -10,6 +10,7 @@
  * - Stores are walked in the order of their keys' bytes.
  */
 
+import { compareKeys } from './key-order.ts';
 import { StateError } from './state.ts';
 import { type Entry, type Slot, StateStore } from './state-store.ts';
 import { NodeContext, type Surroundings } from './surroundings.ts';
@@ -122,19 +123,21 @@ export class ReducerGraph {
     }
   }
 
-  /** What changed since the last call, by (store in topology order, key bytes). The bytes are valid during the call only. */
+  /** What changed since the last call, store by store, each key once. The bytes are valid during the call only. */
   takeDirty(visit: (store: string, key: string, bytes: Uint8Array | null, length: number) => void): void {
     for (const store of this.#stores.values())
       store.takeDirty((key, bytes, length) => visit(store.name, key, bytes, length));
   }
 
-  /** The same as a list, with bytes to keep. */
+  /** The same as a list, by (store in topology order, key bytes), with bytes to keep. */
   drainDirty(): readonly DirtyEntry[] {
-    const entries: DirtyEntry[] = [];
-    this.takeDirty((store, key, bytes, length) =>
-      entries.push({ store, key, bytes: bytes === null ? null : bytes.slice(0, length) }),
-    );
-    return entries;
+    return [...this.#stores.values()].flatMap((store) => {
+      const entries: DirtyEntry[] = [];
+      store.takeDirty((key, bytes, length) =>
+        entries.push({ store: store.name, key, bytes: bytes === null ? null : bytes.slice(0, length) }),
+      );
+      return entries.sort((a, b) => compareKeys(a.key, b.key));
+    });
   }
 
   /**

@@ -58,8 +58,10 @@ export class StateWriter {
   /** A safe integer of either sign: its magnitude, with the sign in the first byte. */
   signed(value: number): void {
     if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no safe integer`);
+    const magnitude = value < 0 ? -value : value;
     this.byte(value < 0 ? 1 : 0);
-    this.unsigned(value < 0 ? -value : value);
+    if (magnitude < 0x80) this.byte(magnitude);
+    else this.unsigned(magnitude);
   }
 
   string(value: string): void {

@@ -158,23 +158,20 @@ export class StateStore<Node> {
     if (entry.isDirty) this.#gone.add(entry.key);
   }
 
-  /** What changed since the last call, in the order of the keys' bytes. */
+  /** What changed since the last call: each key once, in the order in which they changed, then those that are gone. */
   takeDirty(visit: DirtyVisitor): void {
-    if (this.#dirty.length === 0 && this.#gone.size === 0) return;
-    const changed = this.#dirty.filter((entry) => entry.slotCount > 0);
-    for (const key of this.#gone) changed.push({ key, slots: [], slotCount: 0, isDirty: true, capture: 0 });
+    const dirty = this.#dirty;
     this.#dirty = [];
-    this.#gone.clear();
-    changed.sort((a, b) => compareKeys(a.key, b.key));
-    for (const entry of changed) {
+    for (let i = 0; i < dirty.length; i++) {
+      const entry = dirty[i]!;
       entry.isDirty = false;
-      if (entry.slotCount === 0) {
-        visit(entry.key, null, 0);
-        continue;
-      }
+      if (entry.slotCount === 0) continue;
       this.#write(entry);
       visit(entry.key, this.#writer.buffer, this.#writer.length);
     }
+    if (this.#gone.size === 0) return;
+    for (const key of this.#gone) visit(key, null, 0);
+    this.#gone.clear();
   }
 
   get isCapturing(): boolean {

@@ -138,9 +138,6 @@ function layoutOf(type: FieldType): string {
   }
 }
 
-const INT_MIN = -(2 ** 31);
-const INT_MAX = 2 ** 31 - 1;
-
 /** Writes a value; false when it does not fit, and some of it may then be written. */
 type Write = (writer: StateWriter, value: unknown) => boolean;
 type Read = (reader: StateReader) => unknown;
@@ -179,11 +176,14 @@ function writerOf(type: FieldType): Write {
 function structWriterOf(fields: Fields): Write {
   const names = Object.keys(fields);
   const writers = names.map((name) => writerOf(fields[name]!));
-  return (writer, value) => {
-    if (!isObject(value)) return false;
-    for (let i = 0; i < names.length; i++) if (!writers[i]!(writer, value[names[i]!])) return false;
-    return true;
-  };
+  // written out field by field, because a look-up by a name that changes costs several times what is looked up
+  const steps = names.map((name, i) => ` && write${i}(writer, value[${JSON.stringify(name)}])`);
+  const make = new Function(
+    'isObject',
+    ...names.map((_, i) => `write${i}`),
+    `return (writer, value) => isObject(value)${steps.join('')};`,
+  );
+  return make(isObject, ...writers);
 }
 
 function mapWriterOf(writeItem: Write): Write {
@@ -208,33 +208,32 @@ function nullableWriterOf(writeValue: Write): Write {
 
 function scalarWriterOf(type: ScalarType | `${ScalarType}?`): Write {
   if (type.endsWith('?')) return nullableWriterOf(scalarWriterOf(scalarOf(type)));
-  switch (scalarOf(type)) {
-    case 'int':
-      return (writer, value) => {
-        if (!isInt(value)) return false;
-        writer.signed(value);
-        return true;
-      };
-    case 'long':
-      return (writer, value) => {
-        if (!isLong(value)) return false;
-        writer.signed(value);
-        return true;
-      };
-    case 'bool':
-      return (writer, value) => {
-        if (!isBool(value)) return false;
-        writer.byte(value ? 1 : 0);
-        return true;
-      };
-    case 'string':
-      return (writer, value) => {
-        if (!isString(value)) return false;
-        writer.string(value);
-        return true;
-      };
-  }
+  return SCALAR_WRITERS[scalarOf(type)];
 }
+
+/** One for all fields of a type: what is written out above calls few functions, all of them known. */
+const SCALAR_WRITERS: Readonly<Record<ScalarType, Write>> = {
+  int(writer, value) {
+    if (!isInt(value)) return false;
+    writer.signed(value);
+    return true;
+  },
+  long(writer, value) {
+    if (!isLong(value)) return false;
+    writer.signed(value);
+    return true;
+  },
+  bool(writer, value) {
+    if (!isBool(value)) return false;
+    writer.byte(value ? 1 : 0);
+    return true;
+  },
+  string(writer, value) {
+    if (!isString(value)) return false;
+    writer.string(value);
+    return true;
+  },
+};
 
 function wordBytes(word: string): Uint8Array {
   const writer = new StateWriter();
@@ -350,7 +349,7 @@ function scalarOf(type: ScalarType | `${ScalarType}?`): ScalarType {
 }
 
 function isInt(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= INT_MIN && (value as number) <= INT_MAX;
+  return typeof value === 'number' && (value | 0) === value;
 }
 
 function isLong(value: unknown): value is number {
