@@ -51,7 +51,7 @@ export type AudienceCounts = {
   sessions: number;
   /** Made by players. */
   reports: number;
-  /** Given out, to be sent. */
+  /** Given out, to be sent; counted when the next one is asked for. */
   sent: number;
   /** Lost on the way out of the player. */
   lost: number;
@@ -146,8 +146,8 @@ function* beacons(
       watchOn(happens.seat);
     } else if (timeMs >= untilMs) counts.afterEnd += 1;
     else {
-      counts.sent += 1;
       yield happens.beacon;
+      counts.sent += 1;
     }
   }
 }
