@@ -12,6 +12,9 @@ export type SetupErrorCode =
   | 'kafka-failed'
   | 'registry-failed'
   | 'kafka-unreachable'
+  | 'postgres-missing'
+  | 'postgres-failed'
+  | 'postgres-unreachable'
   | 'registry-unreachable'
   | 'bad-address'
   | 'interrupted';

@@ -21,6 +21,8 @@ export type ServerSpec = {
   readonly logPath: string;
   /** Class archive that it writes when it ends. */
   readonly archive: ClassArchive['made'];
+  /** What asks it to end; SIGTERM unless said otherwise. */
+  readonly stopSignal?: 'SIGTERM' | 'SIGINT';
 };
 
 export type SupervisorOrder = { readonly start: ServerSpec } | { readonly stop: string };
@@ -33,7 +35,7 @@ export type SupervisorNews =
 const STOP_GRACE_MS = 20_000;
 
 function main(lockPath: string, temporaryFolder: string | undefined): void {
-  const running = new Map<string, ChildProcess>();
+  const running = new Map<string, { readonly child: ChildProcess; readonly spec: ServerSpec }>();
   let stopping = false;
 
   const tell = (news: SupervisorNews): void => {
@@ -47,7 +49,7 @@ function main(lockPath: string, temporaryFolder: string | undefined): void {
   };
   const start = (spec: ServerSpec): void => {
     const child = spawnServer(spec);
-    running.set(spec.name, child);
+    running.set(spec.name, { child, spec });
     let reason: string | null = null;
     const ended = (why: string): void => {
       if (reason !== null) return;
@@ -63,14 +65,14 @@ function main(lockPath: string, temporaryFolder: string | undefined): void {
     addToLock(lockPath, child.pid);
     tell({ event: 'started', name: spec.name, pid: child.pid });
   };
-  const stop = (child: ChildProcess): void => {
-    child.kill('SIGTERM');
+  const stop = ({ child, spec }: { child: ChildProcess; spec: ServerSpec }): void => {
+    child.kill(spec.stopSignal ?? 'SIGTERM');
     setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS).unref();
   };
   const stopAll = (): void => {
     if (stopping) return;
     stopping = true;
-    for (const child of running.values()) stop(child);
+    for (const server of running.values()) stop(server);
     finishWhenIdle();
   };
 
@@ -84,8 +86,8 @@ function main(lockPath: string, temporaryFolder: string | undefined): void {
       if (!stopping) start(order.start);
       return;
     }
-    const child = running.get(order.stop);
-    if (child !== undefined) stop(child);
+    const server = running.get(order.stop);
+    if (server !== undefined) stop(server);
   });
   orders.once('close', stopAll);
 }
