@@ -21,6 +21,9 @@ export function brokenInvariants(contents: Contents): string[] {
     ...['stream-defects', 'cohort-windows'].flatMap((topic) =>
       eachPartition(contents, topic, isSealedOncePerSecond),
     ),
+    ...['stream-defects', 'cohort-partials', 'cohort-windows'].flatMap((topic) =>
+      eachPartition(contents, topic, (records) => areReadersTold(topic, records)),
+    ),
     ...DERIVED_TOPICS.filter((topic) => topic !== 'cohort-partials').flatMap((topic) =>
       eachPartition(contents, topic, timeNeverGoesBack),
     ),
@@ -85,23 +88,16 @@ function eachPartition(contents: Contents, topic: string, check: Check): string[
 
 /**
  * Whatever begins before a seal was said before it, and reducers are told the last seal. Records carry the log time of
- * what caused them. A timer fires before anything that is said at its time or later, and not when it was put off. Of each
- * configuration readers are told before anything that was said under it.
+ * what caused them. A timer fires before anything that is said at its time or later, and not when it was put off.
  */
 function defectsHold(records: readonly CommittedRecord[]): string | null {
   let sealedUpToMs = 0;
   let saidAtMs = 0;
-  let configHash = 'default';
   const openedAtMs = new Map<string, number>();
   for (const { offset, timestampMs, value, headers } of records) {
     if (value === null) {
       const control = decodeControl(headers);
-      if (control === null || control === 'unknown') continue;
-      if (control.kind === 'config-effective') {
-        if (control.configHash === configHash) return `configuration ${configHash} twice at offset ${offset}`;
-        configHash = control.configHash;
-      }
-      if (control.kind !== 'seal') continue;
+      if (control === null || control === 'unknown' || control.kind !== 'seal') continue;
       if (control.sealedUpToMs < sealedUpToMs) return `seals go back at offset ${offset}`;
       sealedUpToMs = control.sealedUpToMs;
       saidAtMs = timestampMs;
@@ -113,8 +109,6 @@ function defectsHold(records: readonly CommittedRecord[]): string | null {
       return `${programmeId} at offset ${offset} begins at ${chargeFromMs}, but all before ${sealedUpToMs} was sealed`;
     if (toldMs !== null && toldMs !== sealedUpToMs)
       return `a reducer was told of a seal at ${toldMs}, and the last one is ${sealedUpToMs}, at offset ${offset}`;
-    if (defect.configHash !== configHash)
-      return `offset ${offset} is of configuration ${defect.configHash}, and readers were told of ${configHash}`;
     if (detectedAtMs !== timestampMs)
       return `offset ${offset} is of ${detectedAtMs} and stamped ${timestampMs}`;
     if (event === 'confirmed' && defect.evidenceFirstOffset <= saidAtMs)
@@ -124,6 +118,26 @@ function defectsHold(records: readonly CommittedRecord[]): string | null {
     if (event !== 'open') continue;
     saidAtMs = timestampMs;
     openedAtMs.set(programmeId, timestampMs);
+  }
+  return null;
+}
+
+/** Of each configuration readers are told once, before anything that was said under it; by each writer on its own. */
+function areReadersTold(topic: string, records: readonly CommittedRecord[]): string | null {
+  const toldOf = new Map<number | null, string>();
+  for (const { offset, value, headers } of records) {
+    const writer = integerOf(headers, SOURCE_TASK_HEADER);
+    const told = toldOf.get(writer) ?? 'default';
+    if (value !== null) {
+      const { configHash } = codec.decode(topic, value) as { readonly configHash: string };
+      if (configHash !== '' && configHash !== told)
+        return `offset ${offset} is of configuration ${configHash}, and readers were told of ${told}`;
+      continue;
+    }
+    const control = decodeControl(headers);
+    if (control === null || control === 'unknown' || control.kind !== 'config-effective') continue;
+    if (control.configHash === told) return `readers are told twice of ${told}, at offset ${offset}`;
+    toldOf.set(writer, control.configHash);
   }
   return null;
 }

@@ -143,6 +143,40 @@ export const MUTATIONS: readonly Mutation[] = [
     replace:
       "$1 const said = decodeControl(record.headers); if (said?.kind === 'config-effective') this.#context.configHash = said.configHash;",
   }),
+  mutation('a configuration stays with whom it was told', {
+    find: "this.#sayToReaders({ kind: 'config-effective', configHash });",
+    replace: '',
+  }),
+  mutation('a configuration goes on each time it is told, whether it changes anything or not', {
+    find: 'if (configHash === context.configHash) return;',
+    replace: '',
+  }),
+  mutation('a configuration goes on to the own partition alone', {
+    find: /for \(let p = 0; p < partitions; p\+\+\) (this\.#write\(topic, p, \[\.\.\.headers)/,
+    replace:
+      "for (let p = 0; p < partitions; p++) if (record.kind === 'seal' || p === this.#options.task) $1",
+  }),
+  mutation('seals of inputs are not in the position', {
+    find: /nextOffset,\s+boundMs,\s+sealedUpToMs,?\s+\}\)\),/,
+    replace: 'nextOffset, boundMs, sealedUpToMs: 0 })),',
+  }),
+  mutation('a seal of an input holds as soon as it is read', {
+    find: /(offer\(source: MergeSource, record: PendingRecord\): number \{)/,
+    replace:
+      "$1 const said = decodeControl(record.headers); if (said?.kind === 'seal') source.channels[0].sealedUpToMs = said.sealedUpToMs;",
+  }),
+  mutation('of the tasks of an instance that read a broadcast, one gets it', {
+    find: 'for (const task of tasks) task.offer(partition, requestedOffset);',
+    replace: '[...tasks][0]?.offer(partition, requestedOffset);',
+  }),
+  mutation('tasks that stand at different places of a broadcast do not take turns', {
+    find: 'offsets[turn % offsets.length]!',
+    replace: 'offsets[0]!',
+  }),
+  mutation('who looks at a state that was restored finds nothing', {
+    find: 'return slot === undefined ? undefined : read.store.stateOf(slot);',
+    replace: 'return slot?.state;',
+  }),
 ];
 
 function mutation(name: string, ...edits: readonly Edit[]): Mutation {

@@ -6,7 +6,7 @@ import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
 import { type ArmedFault, CELLS, countOne } from './faults.ts';
 import { FOREIGN_SCHEMA_ID, UNKNOWN_SCHEMA_ID } from './simulated-codec.ts';
-import { GRID_MS, type SimulatedConfig, type SOURCE_TOPICS } from './topologies.ts';
+import { GRID_MS, PROGRAMMES_MAX, type SimulatedConfig, type SOURCE_TOPICS } from './topologies.ts';
 import { featuresOf, playbackOf } from './values.ts';
 
 export type PlannedRecord = {
@@ -136,7 +136,7 @@ class Conversation {
     this.#random = random;
     this.#startMs = startMs;
     this.#partitions = partitions;
-    this.#programmes = names('programme', random.between(4, 24));
+    this.#programmes = names('programme', random.between(4, PROGRAMMES_MAX));
     this.#sessions = names('session', random.between(6, 40));
     while (this.records < events) this.#phase(events);
   }

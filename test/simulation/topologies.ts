@@ -2,12 +2,12 @@
  * Four topologies with every mechanism of the runtime in them, over real topics and schemas:
  *
  *     frame-features --same--> sim-detecting --same, sealed--> stream-defects, stream-health
- *     playback-events + stream-defects --merged--> sim-scoring --repartition, sealed--> cohort-partials
+ *     playback-events + all of stream-defects, broadcast --> sim-scoring --repartition, sealed--> cohort-partials
  *     cohort-partials --> sim-merging --same, sealed--> cohort-windows
  *     all of cohort-windows + stream-defects --gathered--> sim-alerting --> qos-alerts
  *
- * State, timers that fall due together, windows with grace, late records, drops, dead letters, forgotten keys and
- * configuration are all in play. Most outputs carry a hash of everything that was seen before, in order, so that one
+ * State, timers that fall due together, windows with grace, late records, drops, dead letters, forgotten keys, looks at
+ * another reducer's state, seals of inputs and configuration that goes on from one to the next are all in play. Most outputs carry a hash of everything that was seen before, in order, so that one
  * difference anywhere shows in all that follows.
  */
 import { defineTopology } from '../../runtime/define-topology.ts';
@@ -31,6 +31,9 @@ const CONFIRM_MS = 1_500;
 export const SILENT_MS = 1_200;
 /** Timers fall due on this grid, so that many of a task's keys share a due time. */
 export const GRID_MS = 250;
+/** Programmes are called `programme-0` and so on, up to this many. */
+export const PROGRAMMES_MAX = 24;
+const TABLE_KEPT_MS = 2_000;
 
 /** What a simulated configuration holds: it changes every later hash. */
 export type SimulatedConfig = { readonly weight: number };
@@ -155,7 +158,20 @@ const viewing = windowed<PlaybackEvent, Tally, CohortPartial>({
 type Order = { count: number; hash: number };
 const orderCodec = structCodec({ version: 1, fields: { count: 'int', hash: 'int' } });
 
-/** Sees both inputs of sim-scoring in their merged order. */
+/** What every task of sim-scoring knows of a programme; forgotten when nothing came for a while. */
+const table: Reducer<Order, StreamDefect, never> = {
+  name: 'table',
+  state: orderCodec,
+  init: () => ({ count: 0, hash: 0 }),
+  step(state, input) {
+    if (input.kind === 'timer') return [{ kind: 'forget' }];
+    state.count += 1;
+    state.hash = mix(mixText(state.hash, input.value.event), input.value.revision);
+    return [{ kind: 'schedule', name: 'forget', dueMs: input.timeMs + TABLE_KEPT_MS }];
+  },
+};
+
+/** Sees both inputs of sim-scoring in their merged order, and with each event what is known of a programme by then. */
 const mixed: Reducer<Order, PlaybackEvent | StreamDefect, CohortPartial> = {
   name: 'mixed',
   state: orderCodec,
@@ -165,8 +181,16 @@ const mixed: Reducer<Order, PlaybackEvent | StreamDefect, CohortPartial> = {
     const { value } = input;
     state.count += 1;
     state.hash = mix(mixText(state.hash, 'sn' in value ? value.sessionKey : value.programmeId), input.timeMs);
-    state.hash = mix(state.hash, 'sn' in value ? (value.sn ?? 0) * weightOf(context) : value.revision);
-    if (state.count % 3 !== 0) return [];
+    if (!('sn' in value)) {
+      state.hash = mix(state.hash, value.revision);
+      return [];
+    }
+    const programmeId = `programme-${(state.hash >>> 5) % PROGRAMMES_MAX}`;
+    const known = context.read<Order>('table', programmeId);
+    state.hash = mix(mix(state.hash, known?.count ?? -1), known?.hash ?? -1);
+    state.hash = mix(state.hash, context.sealedUpToMsOf('stream-defects', programmeId));
+    state.hash = mix(state.hash, (value.sn ?? 0) * weightOf(context));
+    if (state.hash % 2 !== 0) return [];
     const leaf = `leaf-${(state.hash >>> 3) % 9}`;
     const { configHash } = context;
     const fields = { programmeId: leaf, windowStartMs: input.timeMs, sessions: state.count };
@@ -180,14 +204,16 @@ const scoring = defineTopology({
   name: 'sim-scoring',
   sources: [
     { kind: 'source', topic: 'playback-events', span: 'same', writers: 'external' },
-    { kind: 'source', topic: 'stream-defects', span: 'same', writers: 'same' },
+    { kind: 'source', topic: 'stream-defects', span: 'broadcast', writers: 'same' },
   ],
   reducers: [
     { kind: 'reducer', reducer: viewing, from: ['playback-events'], store: 'sessions' },
+    { kind: 'reducer', reducer: table, from: ['stream-defects'], store: 'table' },
     {
       kind: 'reducer',
       reducer: mixed,
       from: ['playback-events', 'stream-defects'],
+      reads: ['table'],
       store: 'mixed',
       keyOf: () => 'all',
     },
@@ -203,11 +229,12 @@ const order: Reducer<Order, CohortPartial, CohortPartial> = {
   name: 'order',
   state: orderCodec,
   init: () => ({ count: 0, hash: 0 }),
-  step(state, input) {
+  step(state, input, context) {
     if (input.kind === 'timer') return [];
     const { value } = input;
     state.count += 1;
     state.hash = mix(mix(mixText(state.hash, value.programmeId), input.timeMs), value.scoreSum);
+    state.hash = mix(state.hash, weightOf(context));
     return [{ kind: 'forward', key: value.programmeId, value: { ...value, scoreSum: state.hash } }];
   },
 };
@@ -217,13 +244,14 @@ const leaves: Reducer<Order, CohortPartial, CohortWindow> = {
   name: 'leaves',
   state: orderCodec,
   init: () => ({ count: 0, hash: 0 }),
-  step(state, input) {
+  step(state, input, { configHash }) {
     if (input.kind === 'timer') {
-      return [leafSaid(state, input.key, mix(input.dueMs, input.timeMs)), { kind: 'forget' }];
+      const said = leafSaid(state, input.key, mix(input.dueMs, input.timeMs), configHash);
+      return [said, { kind: 'forget' }];
     }
     state.count += 1;
     state.hash = mix(state.hash, input.value.scoreSum);
-    if (state.count % 2 === 0) return [leafSaid(state, input.key, input.timeMs)];
+    if (state.count % 2 === 0) return [leafSaid(state, input.key, input.timeMs, configHash)];
     const dueMs = (Math.floor(input.timeMs / GRID_MS) + 3) * GRID_MS;
     return [{ kind: 'schedule', name: 'flush', dueMs }];
   },
@@ -245,7 +273,7 @@ const numbering: Reducer<Order, CohortWindow | StreamDefect, QosAlert> = {
   name: 'numbering',
   state: orderCodec,
   init: () => ({ count: 0, hash: 0 }),
-  step(state, input) {
+  step(state, input, context) {
     if (input.kind === 'timer') {
       state.hash = mix(mix(state.hash, input.dueMs), input.timeMs);
       return [{ kind: 'forward', value: alertOf(state.count, 'report', input.timeMs, String(state.hash)) }];
@@ -253,7 +281,7 @@ const numbering: Reducer<Order, CohortWindow | StreamDefect, QosAlert> = {
     const { value } = input;
     state.count += 1;
     state.hash = mix(mixText(state.hash, value.programmeId), input.timeMs);
-    state.hash = mix(state.hash, 'scoreSum' in value ? value.scoreSum : value.revision);
+    state.hash = mix(state.hash, 'scoreSum' in value ? value.scoreSum : value.revision * weightOf(context));
     const reportAt: Effect<QosAlert> = {
       kind: 'schedule',
       name: 'report',
@@ -312,8 +340,8 @@ function instantly(
   return { kind: 'forward', value: defectOf({ ...found, ...evidence, detectedAtMs: timeMs }) };
 }
 
-function leafSaid(state: Order, leaf: string, timeMs: number): Effect<CohortWindow> {
-  const fields = { programmeId: leaf, windowStartMs: timeMs, sessions: state.count, configHash: '' };
+function leafSaid(state: Order, leaf: string, timeMs: number, configHash: string): Effect<CohortWindow> {
+  const fields = { programmeId: leaf, windowStartMs: timeMs, sessions: state.count, configHash };
   return { kind: 'forward', value: cohortOf({ ...fields, scoreSum: state.hash }) };
 }
 
