@@ -2,6 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { choosePort, LOOPBACK } from '../local/ports.ts';
+import { type CollectorMetrics, collectCollectorMetrics } from '../producers/collector/metrics.ts';
+import type { Collector } from '../producers/collector/server.ts';
 import type { Ingest, StreamStats } from '../producers/ingest/ingest.ts';
 import { type Health, type MetricsServer, serveMetrics } from '../runtime/metrics-server.ts';
 import type { Clock } from '../runtime/port.ts';
@@ -36,6 +38,8 @@ export class ProcessMetrics {
   readonly #workerMetrics: WorkerMetricsCollector;
   #workers: Workers | null = null;
   #ingest: Ingest | null = null;
+  readonly #collectorMetrics: CollectorMetrics;
+  #collector: Collector | null = null;
   #health: Health = { status: 'starting' };
 
   constructor(version: string, clock: Clock) {
@@ -54,6 +58,7 @@ export class ProcessMetrics {
       () => this.#workers?.metrics() ?? [],
     );
     registerIngest(this.#registry, () => this.#ingest?.stats() ?? []);
+    this.#collectorMetrics = collectCollectorMetrics(this.#registry, () => this.#collector?.stats() ?? null);
   }
 
   readonly onCommit = (topology: string, durationMs: number): void =>
@@ -70,6 +75,17 @@ export class ProcessMetrics {
   watchIngest(ingest: Ingest): void {
     this.#ingest = ingest;
     if (this.#workers === null) this.#health = { status: 'ok' };
+  }
+
+  readonly onAcknowledged = (durationMs: number): void =>
+    this.#collectorMetrics.observeAcknowledged(durationMs);
+
+  watchCollector(collector: Collector): void {
+    this.#collector = collector;
+    if (this.#workers === null) this.#health = { status: 'ok' };
+    collector.done.catch((error: unknown) => {
+      this.#health = { status: 'failed', detail: messageOf(error) };
+    });
   }
 
   /** Serves where the flags say; null where they say nothing. */

@@ -45,7 +45,7 @@ async function checkRefused(line: string, exitCode: number, message: RegExp, env
   assert.match(outcome.err, message, line);
 }
 
-const COMMANDS = ['start', 'tail', 'describe', 'topics', 'run', 'reset', 'ingest', 'doctor'];
+const COMMANDS = ['start', 'tail', 'describe', 'topics', 'run', 'reset', 'ingest', 'collect', 'doctor'];
 
 test('help teaches: every command has examples and says what comes next', async () => {
   const { out, exitCode } = await everyview('--help');

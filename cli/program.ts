@@ -2,6 +2,7 @@
 import { Command, Help, type Option } from 'commander';
 import { addAudit, runAudit } from './commands/audit.ts';
 import { addBacktest, runBacktest } from './commands/backtest.ts';
+import { addCollect, runCollect } from './commands/collect.ts';
 import { addConfig, runConfig } from './commands/config.ts';
 import { addDescribe, runDescribe } from './commands/describe.ts';
 import { addDoctor, runDoctor } from './commands/doctor.ts';
@@ -35,6 +36,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addConfig(program, bind(runConfig));
   addReset(program, bind(runReset));
   addIngest(program, bind(runIngest));
+  addCollect(program, bind(runCollect));
   addDoctor(program, bind(runDoctor));
   try {
     await program.parseAsync(args, { from: 'user' });
