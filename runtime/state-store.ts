@@ -254,7 +254,8 @@ export class StateStore<Node> {
   #keepBytes(slot: Slot<Node>, bytes: Uint8Array): void {
     const { length } = bytes;
     if (this.#slabEnd + length > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, length));
+      const grown = Math.min(Math.max(SLAB_BYTES_MIN, 2 * this.#slab.length), SLAB_BYTES_MAX);
+      this.#slab = new Uint8Array(Math.max(grown, length));
       this.#slabEnd = 0;
     }
     this.#slab.set(bytes, this.#slabEnd);
@@ -339,7 +340,9 @@ export class StateStore<Node> {
 }
 
 const NO_BYTES = new Uint8Array(0);
-const SLAB_BYTES = 1024 * 1024;
+/** A slab is twice the one before it, so that a store with a few keys costs little. */
+const SLAB_BYTES_MIN = 1024;
+const SLAB_BYTES_MAX = 1024 * 1024;
 
 function savedBytesOf<Node>({ savedIn, savedStart, savedEnd }: Slot<Node>): Uint8Array | null {
   return savedIn === null ? null : savedIn.subarray(savedStart, savedEnd);
