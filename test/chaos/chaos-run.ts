@@ -17,7 +17,7 @@ import { type Ending, Instance } from './instances.ts';
 import { prefixedPort } from './prefixed-port.ts';
 import type { Contents } from './reference.ts';
 import { openSchemas, type Schemas } from './schemas.ts';
-import { Speakers } from './speakers.ts';
+import { type OutsideOptions, Speakers } from './speakers.ts';
 import type { Strike } from './struck-port.ts';
 import { SUBJECTS, type Subject, type SubjectName } from './subject.ts';
 
@@ -36,6 +36,9 @@ export type RunOptions = {
   readonly isProxied?: boolean;
   /** No outside producers; source topics keep the timestamps that they are given: for copies. */
   readonly isSilent?: boolean;
+  readonly outside?: OutsideOptions;
+  /** Of every task; by default everything often, and no reader ever goes on without a writer. */
+  readonly limits?: Partial<TaskLimits>;
   readonly onTrace?: (line: string) => void;
 };
 
@@ -139,8 +142,9 @@ export class ChaosRun {
 
   /** Outside producers begin to talk; those before, if any, have ended. */
   speak(): void {
-    const { recordsPerSecond = 60, spoiledPermille } = this.options;
+    const { recordsPerSecond = 60, spoiledPermille, outside = {} } = this.options;
     this.#speakers = new Speakers({
+      ...outside,
       port: this.port,
       prefix: this.prefix,
       random: this.random.fork('outside'),
@@ -188,7 +192,7 @@ export class ChaosRun {
       partitions: [...this.partitions],
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
       heartbeatEveryMs: 500,
-      limits: { ...LIMITS, ...limits },
+      limits: { ...(this.options.limits ?? LIMITS), ...limits },
       strikes,
       heldTopics,
     };

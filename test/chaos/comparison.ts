@@ -25,17 +25,26 @@ export type Side = {
 export type Comparison = {
   /** One line for each difference; empty when the runs are equal. */
   readonly differences: readonly string[];
+  readonly topics: readonly TopicComparison[];
   /** Hash over all compared topics and partitions of the first side. */
   readonly hash: string;
   /** Records on derived topics, seals included, and sidelined ones, of the first side. */
   readonly records: number;
 };
 
+export type TopicComparison = {
+  readonly topic: string;
+  readonly records: number;
+  readonly hash: string;
+  readonly isEqual: boolean;
+};
+
 export function compare(left: Side, right: Side, topics: readonly string[]): Comparison {
   const differences: string[] = [];
-  const hashes: string[] = [];
-  let records = 0;
-  for (const topic of topics) {
+  const compared = topics.map((topic): TopicComparison => {
+    const hashes: string[] = [];
+    const differencesBefore = differences.length;
+    let records = 0;
     const [ours, theirs] = [linesOf(left, topic), linesOf(right, topic)];
     for (const [sequence, lines] of ours) {
       const others = theirs.get(sequence) ?? [];
@@ -47,8 +56,11 @@ export function compare(left: Side, right: Side, topics: readonly string[]): Com
     for (const [sequence, lines] of theirs) {
       if (!ours.has(sequence)) differences.push(firstDifference(sequence, left, [], right, lines));
     }
-  }
-  return { differences, hash: hashOf(hashes), records };
+    const isEqual = differences.length === differencesBefore;
+    return { topic, records, hash: hashOf(hashes), isEqual };
+  });
+  const records = compared.reduce((sum, one) => sum + one.records, 0);
+  return { differences, topics: compared, hash: hashOf(compared.map(({ hash }) => hash)), records };
 }
 
 /** The same, with each task's numbers on the repartition edge counted from its first one in here. */

@@ -54,8 +54,15 @@ export type InstanceReport = {
     readonly behind: number;
   }[];
   readonly abandoned: number;
-  /** After a full collection, where node runs with --expose-gc; -1 without. */
+  readonly memory: Memory;
+};
+
+/** After a full collection. */
+export type Memory = {
   readonly liveHeapBytes: number;
+  /** Outside the heap: buffers, mostly. */
+  readonly externalBytes: number;
+  readonly rssBytes: number;
 };
 
 export type InstanceNews =
@@ -171,15 +178,17 @@ function reportOf(running: readonly Running[]): InstanceReport {
     return metrics.map(({ task, lagRecords, queued }) => ({ topology, task, behind: lagRecords - queued }));
   });
   const abandoned = running.reduce((sum, { worker }) => sum + worker.metrics().abandoned, 0);
-  return { tasks, abandoned, liveHeapBytes: liveHeapBytes() };
+  return { tasks, abandoned, memory: liveMemory() };
 }
 
-function liveHeapBytes(): number {
+/** Two collections: the first one may only find out what is no longer needed. */
+function liveMemory(): Memory {
   const { gc } = globalThis as { gc?: () => void };
-  if (gc === undefined) return -1;
+  if (gc === undefined) throw new Error('an instance needs --expose-gc');
   gc();
   gc();
-  return process.memoryUsage().heapUsed;
+  const { heapUsed, external, rss } = process.memoryUsage();
+  return { liveHeapBytes: heapUsed, externalBytes: external, rssBytes: rss };
 }
 
 /** Errors have no JSON of their own. */

@@ -47,6 +47,7 @@ export class KafkaNodes {
     this.#parts = parts;
     this.#heapMebibytes = heapMebibytes;
     this.#folder = mkdtempSync(path.join(tmpdir(), 'everyview-chaos-'));
+    process.once('exit', this.#onExit);
     this.#nodes = places.map((place) => ({
       ...place,
       folder: path.join(this.#folder, `node-${place.id}`),
@@ -77,9 +78,16 @@ export class KafkaNodes {
   }
 
   async close(): Promise<void> {
+    process.off('exit', this.#onExit);
     await Promise.all(this.#nodes.map((node) => endOf(node, 'SIGKILL')));
     rmSync(this.#folder, { recursive: true, force: true });
   }
+
+  /** Of a process that has no time left: nothing may outlive it. */
+  readonly #onExit = (): void => {
+    for (const { child } of this.#nodes) child?.kill('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  };
 
   async #format(): Promise<void> {
     const { java, jars } = this.#parts;

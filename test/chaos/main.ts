@@ -14,7 +14,7 @@ import { formatSetupError, SetupError } from '../../local/setup-error.ts';
 import { perform } from './perform.ts';
 import { chaosReport } from './report.ts';
 import { SCENARIOS } from './scenarios.ts';
-import { faultTable, LIMITS_TEXT, markdownTable } from './table.ts';
+import { faultTable, LIMITS_TEXT, markdownTable, topicTable } from './table.ts';
 import type { Verdict } from './verdict.ts';
 
 async function main(): Promise<number> {
@@ -44,7 +44,7 @@ async function main(): Promise<number> {
     onVerdict: (verdict) => say(summaryOf(verdict)),
   });
   process.stdout.write(
-    `\n${markdownTable(verdicts, SCENARIOS)}\n\n${faultTable(verdicts)}\n\n${LIMITS_TEXT}\n`,
+    `\n${markdownTable(verdicts, SCENARIOS)}\n\n${topicTable(verdicts)}\n\n${faultTable(verdicts)}\n\n${LIMITS_TEXT}\n`,
   );
   if (chosen.length === SCENARIOS.length)
     writeFileSync(path.join(REPOSITORY, 'docs', 'chaos.md'), chaosReport(verdicts, SCENARIOS, seed));

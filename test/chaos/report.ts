@@ -2,7 +2,7 @@
 import { cpus, totalmem } from 'node:os';
 import { KAFKA_VERSION } from '../../local/versions.ts';
 import type { Scenario } from './scenario.ts';
-import { faultTable, LIMITS_TEXT, markdownTable } from './table.ts';
+import { faultTable, LIMITS_TEXT, markdownTable, topicTable } from './table.ts';
 import type { Verdict } from './verdict.ts';
 
 export function chaosReport(
@@ -25,6 +25,13 @@ export function chaosReport(
     ...(findings.length === 0 ? [] : ['', ...findings]),
     '',
     markdownTable(verdicts, scenarios),
+    '',
+    '## Each topic that came out',
+    '',
+    'Whether the run with faults and the one without say the same there, how many records that are, and the beginning of',
+    'the hash over them.',
+    '',
+    topicTable(verdicts),
     '',
     '## Each fault',
     '',

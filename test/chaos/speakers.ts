@@ -4,7 +4,7 @@ import { BatchBuilder, NO_PRODUCER } from '../../runtime/record-batch.ts';
 import type { SeededRandom } from '../../runtime/seeded-random.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
-import { configEffective, Speech, type SpokenRecord } from './speech.ts';
+import { configEffective, type Saying, Speech, type SpeechOptions, type SpokenRecord } from './speech.ts';
 
 export type SpeakersOptions = {
   /** Names topics without prefix. */
@@ -16,27 +16,39 @@ export type SpeakersOptions = {
   readonly foreignSchemaIds: readonly number[];
   readonly spoiledPermille?: number;
   readonly recordsPerSecond: number;
+} & OutsideOptions;
+
+/** What may be otherwise with those who speak. */
+export type OutsideOptions = {
+  /** Who speaks; {@link Speech} where nothing else is said. */
+  readonly speech?: (options: SpeechOptions) => Saying;
+  /** Of a thousand turns, those after which nobody says anything for a while. Default 10. */
+  readonly silencePermille?: number;
+  /** How often a new configuration comes, and how many different ones there are. Default every 200 turns, no end. */
+  readonly turnsPerConfig?: number;
+  readonly configsMax?: number;
 };
 
 export class Speakers {
   readonly #options: SpeakersOptions;
-  readonly #speech: Speech;
+  readonly #speech: Saying;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
-  #appended = 0;
+  readonly #appended = new Map<string, number>();
   #transactions = 0;
   #configs = 0;
 
   constructor(options: SpeakersOptions) {
     this.#options = options;
-    this.#speech = new Speech({ ...options, random: options.random.fork('speech') });
+    const { speech = (said) => new Speech(said) } = options;
+    this.#speech = speech({ ...options, random: options.random.fork('speech') });
     this.#running = this.#run();
     this.#running.catch(() => undefined);
   }
 
   /** Records whose append was acknowledged, those of given up transactions not among them. */
-  get appended(): number {
-    return this.#appended;
+  appendedTo(topic: string): number {
+    return this.#appended.get(topic) ?? 0;
   }
 
   /** Ends when all that was begun is acknowledged. */
@@ -60,7 +72,8 @@ export class Speakers {
   }
 
   async #run(): Promise<void> {
-    const { random, recordsPerSecond } = this.#options;
+    const { random, recordsPerSecond, silencePermille = SILENCE_PERMILLE } = this.#options;
+    const { turnsPerConfig = TURNS_PER_CONFIG } = this.#options;
     await this.#configure();
     for (let turn = 1; !this.#ending.signal.aborted; turn++) {
       const records = this.#speech.say(
@@ -68,11 +81,12 @@ export class Speakers {
         systemClock.nowMs(),
       );
       const how = random.below(100);
-      if (how < 4) await this.#appendInTransaction(records, how === 0 ? 'abort' : 'commit');
+      if (how < 4 && records.length > 0)
+        await this.#appendInTransaction(records, how === 0 ? 'abort' : 'commit');
       else await this.#append(records);
-      if (turn % TURNS_PER_CONFIG === 0) await this.#configure();
+      if (turn % turnsPerConfig === 0) await this.#configure();
       // now and then nobody says anything, for long enough to be ticked
-      await systemClock.sleep(random.chance(10) ? SILENCE_MS : TURN_MS, this.#ending.signal);
+      await systemClock.sleep(random.chance(silencePermille) ? SILENCE_MS : TURN_MS, this.#ending.signal);
     }
   }
 
@@ -84,7 +98,7 @@ export class Speakers {
           { topic, partition, bytes: builder.finish(NO_PRODUCER), baseSequence: -1 },
         ]);
       });
-      this.#appended += builder.recordCount;
+      this.#count(topic, builder.recordCount);
     }
   }
 
@@ -111,7 +125,7 @@ export class Speakers {
       await untilDone(() => port.produce(txn, batches));
       await systemClock.sleep(random.below(150));
       await untilDone(() => port.endTransaction(txn, outcome));
-      if (outcome === 'commit') this.#appended += records.length;
+      if (outcome === 'commit') for (const { topic } of records) this.#count(topic, 1);
     } catch (error) {
       if (!(error instanceof LogError)) throw error;
       // whatever became of it, nothing of it may stay open
@@ -119,16 +133,23 @@ export class Speakers {
     }
   }
 
+  #count(topic: string, records: number): void {
+    this.#appended.set(topic, this.appendedTo(topic) + records);
+  }
+
   /** A new configuration: its content first, then the word that it holds. */
   async #configure(): Promise<void> {
     const { port, codec, partitions } = this.#options;
-    const number = this.#configs++;
+    const number = this.#configs++ % (this.#options.configsMax ?? Number.MAX_SAFE_INTEGER);
     const configHash = `config-${number}`;
     const entry = {
       name: `set/${configHash}`,
       kind: 'set',
       contentHash: configHash,
-      body: JSON.stringify({ weight: number + 2 }),
+      body: JSON.stringify({
+        weight: number + 2,
+        detectors: { 'video-black': { minMs: 1_000 + 500 * (number % 3) } },
+      }),
       bodyVersion: 1,
       author: '',
       comment: '',
@@ -147,6 +168,7 @@ export class Speakers {
 
 const TURN_MS = 50;
 const SILENCE_MS = 1_500;
+const SILENCE_PERMILLE = 10;
 const TURNS_PER_CONFIG = 200;
 const OUTSIDE_IDS = 3;
 const FOREIGN_RECORDS = 20;

@@ -27,11 +27,19 @@ export type SpeechOptions = {
   readonly spoiledPermille?: number;
 };
 
-export class Speech {
+/** Somebody outside who has something to say. */
+export type Saying = {
+  /** What is to be said now: about `size` records, unless the one who says it keeps a pace of its own. */
+  say(size: number, nowMs: number): readonly SpokenRecord[];
+  /** Features with nothing wrong about them. */
+  sayFeatures(size: number, nowMs: number): readonly SpokenRecord[];
+};
+
+export class Speech implements Saying {
   readonly #random: SeededRandom;
   readonly #partitions: number;
   readonly #codec: ValueCodec;
-  readonly #foreignSchemaIds: readonly number[];
+  readonly #options: SpeechOptions;
   readonly #spoiledPermille: number;
   readonly #seq = new Map<string, number>();
 
@@ -39,7 +47,7 @@ export class Speech {
     this.#random = options.random;
     this.#partitions = options.partitions;
     this.#codec = options.codec;
-    this.#foreignSchemaIds = options.foreignSchemaIds;
+    this.#options = options;
     this.#spoiledPermille = options.spoiledPermille ?? SPOILED_PERMILLE;
   }
 
@@ -49,13 +57,12 @@ export class Speech {
     const records: SpokenRecord[] = [];
     while (records.length < size) {
       const record = random.chance(600) ? this.#features(nowMs) : this.#playback(nowMs);
-      records.push(random.chance(this.#spoiledPermille) ? this.#spoiled(record) : record);
+      records.push(random.chance(this.#spoiledPermille) ? spoil(record, this.#options) : record);
       if (random.chance(30)) records.push(record);
     }
     return records;
   }
 
-  /** Features with nothing wrong about them. */
   sayFeatures(size: number, nowMs: number): SpokenRecord[] {
     return Array.from({ length: size }, () => this.#features(nowMs));
   }
@@ -80,28 +87,32 @@ export class Speech {
     return { topic, partition: partitionOf(bytes, this.#partitions), key: bytes, value, headers: [] };
   }
 
-  #spoiled(record: SpokenRecord): SpokenRecord {
-    const value = record.value!;
-    const underForeignId = Buffer.from(value);
-    underForeignId.writeUInt32BE(this.#random.pick(this.#foreignSchemaIds), 1);
-    return this.#random.pick<SpokenRecord>([
-      { ...record, value: Buffer.from('no framing\tat all\n\\x41') },
-      { ...record, value: value.subarray(0, value.length >> 1) },
-      { ...record, value: Buffer.concat([value, Buffer.from([0, 255])]) },
-      { ...record, value: underForeignId },
-      { ...record, key: null },
-      { ...record, value: null },
-      { ...record, partition: (record.partition + 1) % this.#partitions },
-      { ...record, key: null, value: null, headers: [textHeader('ev.control', 'of-a-later-version')] },
-      { ...record, headers: [textHeader('trace', 'a;b,c:d\te'), ['empty', new Uint8Array(0)]] },
-    ]);
-  }
-
   #next(key: string): number {
     const seq = this.#seq.get(key) ?? 0;
     this.#seq.set(key, seq + 1);
     return seq;
   }
+}
+
+/** The record as a bad producer, or a good one of another version, could have written it. */
+export function spoil(
+  record: SpokenRecord,
+  { random, partitions, foreignSchemaIds }: SpeechOptions,
+): SpokenRecord {
+  const value = record.value!;
+  const underForeignId = Buffer.from(value);
+  underForeignId.writeUInt32BE(random.pick(foreignSchemaIds), 1);
+  return random.pick<SpokenRecord>([
+    { ...record, value: Buffer.from('no framing\tat all\n\\x41') },
+    { ...record, value: value.subarray(0, value.length >> 1) },
+    { ...record, value: Buffer.concat([value, Buffer.from([0, 255])]) },
+    { ...record, value: underForeignId },
+    { ...record, key: null },
+    { ...record, value: null },
+    { ...record, partition: (record.partition + 1) % partitions },
+    { ...record, key: null, value: null, headers: [textHeader('ev.control', 'of-a-later-version')] },
+    { ...record, headers: [textHeader('trace', 'a;b,c:d\te'), ['empty', new Uint8Array(0)]] },
+  ]);
 }
 
 /** In every partition of both sources: from here on this configuration holds. */

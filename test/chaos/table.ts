@@ -14,6 +14,7 @@ const COLUMNS = [
   'dead letters',
   'open transactions',
   'equal',
+  'verdict',
   'hash',
   'took s',
 ] as const;
@@ -33,6 +34,7 @@ export function rowOf(verdict: Verdict, what: string): readonly string[] {
     String(verdict.deadLetters),
     String(verdict.openTransactions),
     verdict.isEqual ? 'yes' : 'NO',
+    verdict.findings.length === 0 ? 'holds' : 'FAILS',
     verdict.hash.slice(0, 12),
     String(Math.round(verdict.durationMs / 1_000)),
   ];
@@ -57,6 +59,23 @@ export function faultTable(verdicts: readonly Verdict[]): string {
     }),
   );
   return ['| scenario | fault | fired | recovery ms |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** Each topic that comes out: whether both runs say the same there, how many records, and the hash of them all. */
+export function topicTable(verdicts: readonly Verdict[]): string {
+  const topics = [...new Set(verdicts.flatMap((verdict) => verdict.topics.map(({ topic }) => topic)))];
+  const rows = verdicts.map((verdict) => {
+    const cells = topics.map((topic) => {
+      const one = verdict.topics.find((other) => other.topic === topic);
+      return one === undefined
+        ? ''
+        : `${one.isEqual ? 'equal' : 'DIFFERENT'} ${one.records} \`${one.hash.slice(0, 8)}\``;
+    });
+    return `| ${[verdict.name, ...cells].join(' | ')} |`;
+  });
+  return [`| scenario | ${topics.join(' | ')} |`, `|---|${topics.map(() => '---|').join('')}`, ...rows].join(
+    '\n',
+  );
 }
 
 export const LIMITS_TEXT = `Session timeout ${SESSION_TIMEOUT_MS} ms; recovery may take ${RECOVERY_MS_MAX} ms.`;

@@ -2,7 +2,7 @@
 import { systemClock } from '../../runtime/system-clock.ts';
 import { taskCountOf } from '../../runtime/worker.ts';
 import type { ChaosRun, Evidence, Fault } from './chaos-run.ts';
-import { compare, renumbered } from './comparison.ts';
+import { compare, renumbered, type TopicComparison } from './comparison.ts';
 import {
   batchesText,
   countOf,
@@ -30,6 +30,7 @@ export type Verdict = {
   readonly late: number;
   readonly deadLetters: number;
   readonly isEqual: boolean;
+  readonly topics: readonly TopicComparison[];
   readonly hash: string;
   readonly openTransactions: number;
   /** Everything that speaks against the run; it passed when there is nothing. */
@@ -74,7 +75,7 @@ export async function verdictOf(
   const contents = new Map([...sources, ...(await readByJava(run, java, compared))]);
   const remains = { contents, codec, fingerprintOf };
   const prepared = run.isAnew ? renumbered : (all: typeof contents) => all;
-  const { differences, hash, records } = compare(
+  const { differences, topics, hash, records } = compare(
     { ...remains, name: 'with faults', contents: prepared(contents) },
     { ...remains, name: 'without', contents: prepared(new Map(reference)) },
     compared,
@@ -95,6 +96,7 @@ export async function verdictOf(
     late: countOf(contents, ['late-records']),
     deadLetters: countOf(contents, ['dead-letters']),
     isEqual: differences.length === 0,
+    topics,
     hash,
     openTransactions: open.length,
     findings: run.findings,

@@ -1,0 +1,116 @@
+/** `docs/soak.md`, from the last run that was long enough, and what is printed of any run. */
+import { cpus, totalmem } from 'node:os';
+import { KAFKA_VERSION } from '../../local/versions.ts';
+import { heapTrendOf, JUDGED_FROM_MINUTE, JUDGED_MINUTES_MIN, RISE_BASIS_POINTS_MAX } from './heap-trend.ts';
+import { mebibytes, type SoakResult } from './soak-run.ts';
+
+/** One sentence each; empty when the soak holds. */
+export function faultsOf(result: SoakResult): readonly string[] {
+  const trend = heapTrendOf(result.samples, result.longLived, result.minutes);
+  const isGrown = trend !== null && !trend.isHeld;
+  const isUnjudged = trend === null && result.minutes >= JUDGED_MINUTES_MIN;
+  return [
+    ...result.findings,
+    ...(isGrown ? [`the heap of ${result.longLived} does not hold: ${heapText(result)}`] : []),
+    ...(isUnjudged ? [`${result.longLived} was not there from minute ${JUDGED_FROM_MINUTE} on`] : []),
+  ];
+}
+
+export function heapText({ samples, longLived, minutes }: SoakResult): string {
+  const trend = heapTrendOf(samples, longLived, minutes);
+  if (trend === null)
+    return `heap: not judged, that takes a run of ${JUDGED_MINUTES_MIN} minutes; this one had ${minutes}`;
+  const { fromMinute, toMinute, fromBytes, toBytes, riseBasisPoints } = trend;
+  return (
+    `live heap of ${longLived}: ${mebibytes(fromBytes)} MiB at minute ${fromMinute}, ${mebibytes(toBytes)} MiB at ` +
+    `minute ${toMinute}, ${percent(riseBasisPoints)} (allowed: less than ${percent(RISE_BASIS_POINTS_MAX)})`
+  );
+}
+
+export function soakText(result: SoakResult): string {
+  const faults = faultsOf(result);
+  return [
+    faults.length === 0
+      ? 'The soak holds.'
+      : `**The soak does not hold:**\n\n${faults.map((one) => `- ${one}`).join('\n')}`,
+    '',
+    ...lostText(result),
+    `- ${heapText(result)}`,
+    '',
+    '| fault | times | worst recovery ms |',
+    '|---|---|---|',
+    ...faultRows(result),
+    '',
+    '| topic | records | with and without faults | hash |',
+    '|---|---|---|---|',
+    ...result.verdict.topics.map(
+      ({ topic, records, isEqual, hash }) =>
+        `| ${topic} | ${records} | ${isEqual ? 'equal' : 'DIFFERENT'} | \`${hash.slice(0, 12)}\` |`,
+    ),
+    '',
+    '| minute | process | age s | tasks | live heap MiB | outside the heap MiB | RSS MiB |',
+    '|---|---|---|---|---|---|---|',
+    ...result.samples.map((sample) => {
+      const { minute, process, ageMs, tasks, liveHeapBytes, externalBytes, rssBytes } = sample;
+      const sizes = [liveHeapBytes, externalBytes, rssBytes].map(mebibytes);
+      return `| ${[minute, process, Math.round(ageMs / 1_000), tasks, ...sizes].join(' | ')} |`;
+    }),
+  ].join('\n');
+}
+
+export function soakReport(result: SoakResult): string {
+  const { minutes, seed, startedAt, streams } = result;
+  return [
+    '# Soak on a real Kafka',
+    '',
+    `Made by \`npm run soak -- --minutes ${minutes} --seed ${seed}\`, which writes this page when it runs for`,
+    `${JUDGED_MINUTES_MIN} minutes or more; do not edit it.`,
+    '',
+    ...HOW,
+    '',
+    `Apache Kafka ${KAFKA_VERSION}, Node ${process.versions.node}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; ${streams} streams, ${minutes} minutes from ${startedAt}.`,
+    '',
+    soakText(result),
+    '',
+  ].join('\n');
+}
+
+const HOW = [
+  'The real topologies (stream detection and alerting) run in two worker processes with their default limits, each behind',
+  'a TCP proxy of its own, against one Kafka broker. Streams send a chunk of features a second each: black, frozen and',
+  'silent spells, probes that die and start again, five records in a thousand spoiled, some transactions given up, a new',
+  'configuration every few minutes. Faults are drawn from the seed, one after the other, in the first 36 s of each minute;',
+  'then everything settles and memory is looked at.',
+  '',
+  '- **The long-lived process** is the first one that was started. It is never killed or stopped, and meets everything',
+  '  else: suspension, black holes, brokers that go away, tasks that are taken from it and given back. The other one is',
+  '  killed or replaced again and again, so its age is in the table.',
+  '- **Live heap** is `heapUsed` after two full collections, the least of three looks half a second apart; what is judged',
+  `  is the median of three minutes around minute ${JUDGED_FROM_MINUTE} against that of the last three.`,
+  '- **Nothing lost:** when all is over, the topics are read by the Java consumer (read_committed). Each topology runs once',
+  '  more in one process over its recorded inputs, ticks included, and has to say the same: per topic and partition the',
+  '  same sequence of (key, Avro body, schema fingerprint, headers, timestamp). All records that were acknowledged to',
+  '  producers are in the log, and each of them was processed, left out for a reason, or dead-lettered.',
+];
+
+function lostText({ verdict }: SoakResult): readonly string[] {
+  const { recordsIn, acknowledged, counts, deadLetters, openTransactions } = verdict;
+  const reasons = [...counts.dropped, ...counts.deadLettered].map(([reason, count]) => `${reason} ${count}`);
+  return [
+    `- ${acknowledged} records were acknowledged to producers; the source topic has ${recordsIn}, of them ${counts.controls} ticks and configurations`,
+    `- ${counts.recordsIn} records = ${counts.processed} processed + ${counts.leftOut} left out (${reasons.join(', ')}); ${deadLetters} dead letters`,
+    `- ${openTransactions} open transactions`,
+  ];
+}
+
+function faultRows({ faults }: SoakResult): readonly string[] {
+  const names = [...new Set(faults.map(({ name }) => name))].sort();
+  return names.map((name) => {
+    const own = faults.filter((fault) => fault.name === name);
+    return `| ${name} | ${own.length} | ${Math.max(...own.map(({ recoveryMs }) => recoveryMs ?? 0))} |`;
+  });
+}
+
+function percent(basisPoints: number): string {
+  return `${(basisPoints / 100).toFixed(2)} %`;
+}

@@ -1,0 +1,163 @@
+/** One soak: minutes of steady load and seeded faults, memory looked at in each, and a verdict over everything. */
+import { startLocal } from '../../local/cluster.ts';
+import { systemClock } from '../../runtime/system-clock.ts';
+import { ChaosRun, type Fault } from '../chaos/chaos-run.ts';
+import { removeTopics } from '../chaos/evidence.ts';
+import type { Memory } from '../chaos/instance.ts';
+import type { Instance } from '../chaos/instances.ts';
+import { resolveJavaParts } from '../chaos/java-parts.ts';
+import { javaTools } from '../chaos/java-tools.ts';
+import { KafkaNodes } from '../chaos/kafka-nodes.ts';
+import { happenOne, restore, type SoakCast } from './soak-faults.ts';
+import { type SoakVerdict, soakVerdict } from './soak-verdict.ts';
+import { streamSpeech } from './stream-speech.ts';
+
+export type SoakOptions = {
+  readonly minutes: number;
+  readonly seed: number;
+  readonly onProgress: (line: string) => void;
+  readonly onTrace: (line: string) => void;
+};
+
+/** Of one process in one minute. */
+export type Sample = Memory & {
+  readonly minute: number;
+  readonly process: string;
+  readonly ageMs: number;
+  readonly tasks: number;
+};
+
+export type SoakResult = {
+  readonly minutes: number;
+  readonly seed: number;
+  readonly startedAt: string;
+  readonly streams: number;
+  readonly samples: readonly Sample[];
+  /** The process that lived from the first minute to the last. */
+  readonly longLived: string;
+  readonly faults: readonly Fault[];
+  readonly verdict: SoakVerdict;
+  /** Everything that speaks against it, memory apart. */
+  readonly findings: readonly string[];
+};
+
+export async function soak(options: SoakOptions): Promise<SoakResult> {
+  const { minutes, seed, onProgress, onTrace } = options;
+  const startedAt = new Date(systemClock.nowMs()).toISOString();
+  const parts = await resolveJavaParts();
+  const registry = await startLocal({ ephemeral: true, parts: ['registry'], onProgress: () => {} });
+  try {
+    const kafka = await KafkaNodes.start({ parts, nodes: 1, heapMebibytes: 384 });
+    try {
+      const { registryUrl } = registry;
+      const run = await ChaosRun.open({
+        ...{ name: 'soak', seed, brokers: kafka.brokers, registryUrl, subject: 'streams', onTrace },
+        ...{ partitions: PARTITIONS, isProxied: true },
+        limits: {},
+        outside: {
+          speech: streamSpeech(STREAMS_PER_PARTITION),
+          silencePermille: 1,
+          turnsPerConfig: TURNS_PER_CONFIG,
+          configsMax: CONFIGS,
+        },
+      });
+      try {
+        const longLived = await run.add();
+        const samples = await endure({ run, kafka, longLived }, minutes, onProgress);
+        await run.speakers.stop();
+        await run.stopAll();
+        onProgress('the source topic is frozen; what came out is held against a run without faults');
+        const verdict = await soakVerdict(run, javaTools(parts, kafka.brokers));
+        if (run.findings.length === 0) await removeTopics(run);
+        const { faults, findings } = run;
+        const streams = PARTITIONS * STREAMS_PER_PARTITION;
+        const cast = { streams, samples, longLived: longLived.name };
+        return { minutes, seed, startedAt, ...cast, faults, verdict, findings };
+      } finally {
+        await run.close();
+      }
+    } finally {
+      await kafka.close();
+    }
+  } finally {
+    await registry.stop();
+  }
+}
+
+const PARTITIONS = 6;
+const STREAMS_PER_PARTITION = 4;
+const TURNS_PER_CONFIG = 2_000;
+const CONFIGS = 3;
+
+const MINUTE_MS = 60_000;
+/** Faults begin no later than this in a minute; then everything settles, and memory is looked at. */
+const FAULTS_MS = 36_000;
+const PAUSE_MS_MAX = 6_000;
+const SAMPLES_A_MINUTE = 3;
+const SAMPLE_PAUSE_MS = 500;
+
+async function endure(
+  cast: SoakCast,
+  minutes: number,
+  onProgress: (line: string) => void,
+): Promise<readonly Sample[]> {
+  const { run } = cast;
+  await restore(cast);
+  const startedAtMs = systemClock.nowMs();
+  const bornAtMs = new Map<Instance, number>();
+  const samples: Sample[] = [];
+  for (let minute = 1; minute <= minutes; minute++) {
+    const minuteAtMs = startedAtMs + (minute - 1) * MINUTE_MS;
+    for (;;) {
+      await systemClock.sleep(run.random.below(PAUSE_MS_MAX));
+      if (systemClock.nowMs() > minuteAtMs + FAULTS_MS) break;
+      await restore(cast);
+      await happenOne(cast);
+      for (const instance of run.instances)
+        if (!bornAtMs.has(instance)) bornAtMs.set(instance, systemClock.nowMs());
+    }
+    await restore(cast);
+    const ofMinute: Sample[] = [];
+    for (const instance of run.instances) {
+      if (!bornAtMs.has(instance)) bornAtMs.set(instance, systemClock.nowMs());
+      const memory = await leastMemory(instance);
+      const ageMs =
+        instance === cast.longLived
+          ? systemClock.nowMs() - startedAtMs
+          : systemClock.nowMs() - bornAtMs.get(instance)!;
+      ofMinute.push({ minute, process: instance.name, ageMs, tasks: instance.openTasks.size, ...memory });
+    }
+    samples.push(...ofMinute);
+    onProgress(progressLine(minute, minutes, run, ofMinute));
+    await systemClock.sleep(Math.max(0, minuteAtMs + MINUTE_MS - systemClock.nowMs()));
+  }
+  return samples;
+}
+
+/** What is in flight comes and goes: the least of some looks is what stays. */
+async function leastMemory(instance: Instance): Promise<Memory> {
+  let least: Memory | null = null;
+  for (let i = 0; i < SAMPLES_A_MINUTE; i++) {
+    const { memory } = await instance.report(REPORT_MS_MAX);
+    if (least === null || memory.liveHeapBytes < least.liveHeapBytes) least = memory;
+    await systemClock.sleep(SAMPLE_PAUSE_MS);
+  }
+  return least!;
+}
+
+const REPORT_MS_MAX = 30_000;
+
+function progressLine(minute: number, minutes: number, run: ChaosRun, samples: readonly Sample[]): string {
+  const memory = samples.map(
+    ({ process, liveHeapBytes, externalBytes, rssBytes, tasks }) =>
+      `${process} heap ${mebibytes(liveHeapBytes)}, outside it ${mebibytes(externalBytes)}, RSS ${mebibytes(rssBytes)} MiB, ${tasks} tasks`,
+  );
+  const spoken = run.speakers.appendedTo('frame-features');
+  const fired = run.faults.filter((fault) => fault.fired).length;
+  const bad = run.findings.length === 0 ? '' : `; ${run.findings.length} FINDINGS`;
+  return `minute ${minute} of ${minutes}: ${fired} faults, ${spoken} records; ${memory.join('; ')}${bad}`;
+}
+
+export function mebibytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(2);
+}
