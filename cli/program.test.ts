@@ -45,7 +45,18 @@ async function checkRefused(line: string, exitCode: number, message: RegExp, env
   assert.match(outcome.err, message, line);
 }
 
-const COMMANDS = ['start', 'tail', 'describe', 'topics', 'run', 'reset', 'ingest', 'collect', 'doctor'];
+const COMMANDS = [
+  'start',
+  'tail',
+  'describe',
+  'topics',
+  'run',
+  'reset',
+  'ingest',
+  'collect',
+  'simulate',
+  'doctor',
+];
 
 test('help teaches: every command has examples and says what comes next', async () => {
   const { out, exitCode } = await everyview('--help');

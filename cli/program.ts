@@ -4,11 +4,13 @@ import { addAudit, runAudit } from './commands/audit.ts';
 import { addBacktest, runBacktest } from './commands/backtest.ts';
 import { addCollect, runCollect } from './commands/collect.ts';
 import { addConfig, runConfig } from './commands/config.ts';
+import { addConsole, runConsole } from './commands/console.ts';
 import { addDescribe, runDescribe } from './commands/describe.ts';
 import { addDoctor, runDoctor } from './commands/doctor.ts';
 import { addIngest, runIngest } from './commands/ingest.ts';
 import { addReset, runReset } from './commands/reset.ts';
 import { addRun, runRun } from './commands/run.ts';
+import { addSimulate, runSimulate } from './commands/simulate.ts';
 import { addStart, runStart } from './commands/start.ts';
 import { addTail, runTail } from './commands/tail.ts';
 import { addTopics, runTopics } from './commands/topics.ts';
@@ -34,9 +36,11 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addAudit(program, bind(runAudit));
   addBacktest(program, bind(runBacktest));
   addConfig(program, bind(runConfig));
+  addConsole(program, bind(runConsole));
   addReset(program, bind(runReset));
   addIngest(program, bind(runIngest));
   addCollect(program, bind(runCollect));
+  addSimulate(program, bind(runSimulate));
   addDoctor(program, bind(runDoctor));
   try {
     await program.parseAsync(args, { from: 'user' });
