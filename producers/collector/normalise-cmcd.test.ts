@@ -120,8 +120,7 @@ test('what an event says by its name', () => {
   check('e=um,sid="a"', { event: 'unmute', muted: false });
   check('bg,e=b,sid="a"', { event: 'background', hidden: true });
   check('e=b,sid="a"', { hidden: false });
-  check('e=as,sid="a"', { event: 'ad-start', adPlaying: true });
-  check('e=abe,sid="a"', { event: 'ad-break-end', adPlaying: false });
+  check('e=as,sid="a"', { event: 'ad-start', adPlaying: null });
   check('e=t,sid="a"', {
     muted: null,
     hidden: null,

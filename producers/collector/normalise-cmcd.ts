@@ -95,8 +95,6 @@ function implied(fields: EventFields, token: string | null): void {
   if (token === 'um') fields.muted = false;
   // bg is sent only when it is true.
   if (token === 'b') fields.hidden ??= false;
-  if (token === 'as') fields.adPlaying = true;
-  if (token === 'ae' || token === 'abe') fields.adPlaying = false;
   if (fields.playerState === 'fatal-error') fields.errorFatal = true;
 }
 
