@@ -83,6 +83,21 @@ const SUMS = {
   eventCount: 'int',
 } as const;
 
+/** Figures that windows tell as differences: what is learnt too late for its own window is told in a later one. */
+const COUNTS = {
+  stallCount: 'int',
+  stallCountSeek: 'int',
+  microStallCount: 'int',
+  adStallCount: 'int',
+  switchesUp: 'int',
+  switchesDown: 'int',
+  eventCount: 'int',
+  droppedFrames: 'long',
+  repairedMs: 'long',
+  duplicateCount: 'int',
+  lost: 'long',
+} as const;
+
 /** The player's clock against the log's (session-clock.ts). */
 const CLOCK = {
   /** Log time less client time; null until it is decided. */
@@ -93,7 +108,7 @@ const CLOCK = {
   firstClientMs: 'long?',
   /** How far ahead of the log events were when the offset was decided. */
   leadMs: 'long',
-  /** The latest event that was out of line. */
+  /** The latest event, where it was out of line. */
   strayLogMs: 'long?',
   strayClientMs: 'long?',
 } as const;
@@ -110,11 +125,17 @@ const STATE = {
   frontierMs: 'long?',
   /** When the last folded event happened: what lies behind it is assumed. */
   lastMs: 'long',
-  /** Log time of the last arrival. */
-  heardMs: 'long',
+  /** Log time at which something was heard too late for its window; 0 before. */
+  heardLateMs: 'long',
+  /** Nothing was told of windows before this while it was closed, so that nothing can be late for them; 0 before. */
+  reopenedMs: 'long',
   /** The attempt; null before it. */
   startMs: 'long?',
+  /** Its attempt was counted before: it went on past a rollover, or from a session that was forgotten. */
+  resumed: 'bool',
   closed: oneOf('', 'silent', 'ended'),
+  /** End of the window in which it was closed. */
+  closedMs: 'long',
   held: list(struct(HELD)),
   channels: list(
     struct({
@@ -159,6 +180,12 @@ const STATE = {
   /** When an error came that is fatal unless playback goes on. */
   suspectMs: 'long?',
   errorCodes: list('string'),
+  /** Of the latest error that told it. */
+  errorClass: oneOf('', 'technical', 'business'),
+  /** The first event that only a player sends whose viewer has asked for playback; counts where no state is told. */
+  seemsStartedMs: 'long?',
+  /** It said that it was starting, seeking or recovering. */
+  wasDelayed: 'bool',
 
   place: nullable(struct({ atMs: 'long', programMs: 'long', uncertaintyMs: 'long', source: 'string' })),
   /** Programme time less media time. */
@@ -169,19 +196,15 @@ const STATE = {
   toldStallCount: 'long?',
   toldStallMs: 'long?',
   droppedFrames: 'long?',
+  /** The same at the last rollover. */
+  rolledOver: struct({ stallCount: 'long', stallMs: 'long', droppedFrames: 'long' }),
   /** Reports that said there was a stall since the last, where no state tells of stalls. */
   stallReports: 'int',
 
   duplicateCount: 'int',
   sums: struct(SUMS),
-  /** What windows have told already, of figures that are no sums over time. */
-  windowsTold: struct({
-    repairedCount: 'int',
-    repairedMs: 'long',
-    droppedFrames: 'long',
-    duplicateCount: 'int',
-    lost: 'long',
-  }),
+  /** Counts that windows have told already. */
+  windowsTold: struct(COUNTS),
   before: struct({
     attempted: 'bool',
     outcome: 'string',
@@ -199,4 +222,140 @@ export type SessionContext = StateOf<typeof CONTEXT>;
 export type SessionClock = StateOf<typeof CLOCK>;
 export type Sums = StateOf<typeof SUMS>;
 export type Rendition = StateOf<typeof RENDITION>;
+export type Counts = StateOf<typeof COUNTS>;
 export type Channel = SessionState['channels'][number];
+
+const NO_CONTEXT: SessionContext = {
+  contentId: '',
+  programmeId: '',
+  previousSessionId: '',
+  streamType: '',
+  cdn: 'unknown',
+  asn: null,
+  country: '',
+  deviceClass: 'unknown',
+  playerName: '',
+  playerVersion: '',
+};
+
+/** A session of which nothing is known yet: what `Reducer.init` gives. */
+export function newSession(): SessionState {
+  return {
+    sessionKey: '',
+    tenant: '',
+    sessionId: '',
+    revision: 1,
+    clock: {
+      offsetMs: null,
+      previousOffsetMs: null,
+      firstLogMs: null,
+      firstClientMs: null,
+      leadMs: 0,
+      strayLogMs: null,
+      strayClientMs: null,
+    },
+    frontierMs: null,
+    lastMs: 0,
+    heardLateMs: 0,
+    reopenedMs: 0,
+    startMs: null,
+    resumed: false,
+    closed: '',
+    closedMs: 0,
+    held: [],
+    channels: [],
+    contexts: [{ ...NO_CONTEXT }],
+    playerState: null,
+    inAd: false,
+    inAdBreak: false,
+    muted: false,
+    hidden: false,
+    ratePermille: null,
+    liveLatencyMs: null,
+    bufferMs: null,
+    rendition: { bitrateBps: null, heightPx: null, renditionId: '' },
+    upcoming: null,
+    seeking: false,
+    seekEndMs: null,
+    stall: null,
+    intentMs: null,
+    started: false,
+    contentStarted: false,
+    joinTimeMs: null,
+    prerollMs: null,
+    contentStartupMs: null,
+    endMs: null,
+    endedBy: '',
+    failure: '',
+    suspectMs: null,
+    errorCodes: [],
+    errorClass: '',
+    seemsStartedMs: null,
+    wasDelayed: false,
+    place: null,
+    anchorMs: null,
+    mediaTimeMs: null,
+    toldStallCount: null,
+    toldStallMs: null,
+    droppedFrames: null,
+    rolledOver: { stallCount: 0, stallMs: 0, droppedFrames: 0 },
+    stallReports: 0,
+    duplicateCount: 0,
+    sums: noSums(),
+    windowsTold: noCounts(),
+    before: {
+      attempted: false,
+      outcome: 'pending',
+      contentStarted: false,
+      ended: false,
+      playbackFailure: '',
+    },
+  };
+}
+
+export function noSums(): Sums {
+  return {
+    sessionMs: 0,
+    unknownMs: 0,
+    playingMs: 0,
+    watchedMs: 0,
+    pausedMs: 0,
+    seekWaitMs: 0,
+    startupWaitMs: 0,
+    stallCount: 0,
+    stallMs: 0,
+    stallCountSeek: 0,
+    stallMsSeek: 0,
+    microStallCount: 0,
+    adMs: 0,
+    adPlayingMs: 0,
+    adStallCount: 0,
+    adStallMs: 0,
+    bitrateMs: 0,
+    bitrateBits: 0,
+    heightMs: 0,
+    heightPxMs: 0,
+    switchesUp: 0,
+    switchesDown: 0,
+    exposedMs: 0,
+    audibleMs: 0,
+    placedMs: 0,
+    eventCount: 0,
+  };
+}
+
+export function noCounts(): Counts {
+  return {
+    stallCount: 0,
+    stallCountSeek: 0,
+    microStallCount: 0,
+    adStallCount: 0,
+    switchesUp: 0,
+    switchesDown: 0,
+    eventCount: 0,
+    droppedFrames: 0,
+    repairedMs: 0,
+    duplicateCount: 0,
+    lost: 0,
+  };
+}
