@@ -130,7 +130,11 @@ test('functions stay short', () => {
 });
 
 test('no file is dead: each is imported, run by a script, or a test', () => {
-  const reached = new Set(sources.flatMap((path) => importsOf(path)));
+  const pages = files.filter((path) => path.endsWith('.html'));
+  const loaded = pages.flatMap((page) =>
+    [...textOf(page).matchAll(/src="\/([\w-]+\.ts)"/g)].map(([, name]) => join(dirname(page), name!)),
+  );
+  const reached = new Set([...loaded, ...sources.flatMap((path) => importsOf(path))]);
   const named = files
     .filter((path) => /(^package\.json|\.mjs|^\.ci\/run|\.md|\.ya?ml)$/.test(path))
     .map(textOf)

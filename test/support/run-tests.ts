@@ -68,6 +68,7 @@ async function runChecks(): Promise<readonly string[]> {
   const failed: string[] = [];
   for (const [name, command, args] of [
     ['types', 'tsc', ['--noEmit']],
+    ['types of the console page', 'tsc', ['--noEmit', '-p', 'consumers/console/web']],
     ['lint', 'biome', ['check', '--error-on-warnings', '.']],
   ] as const) {
     const startedMs = performance.now();
