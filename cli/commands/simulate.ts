@@ -154,7 +154,7 @@ function scenarioOfFile(file: string | undefined): Scenario {
     if (!(error instanceof ScenarioError)) throw error;
     throw new UsageError(
       `${file}: ${error.message}`,
-      'docs/scenarios.md describes every field, and producers/simulator/scenarios has examples',
+      'See docs/scenarios.md for every field, and producers/simulator/scenarios for examples',
     );
   }
 }
