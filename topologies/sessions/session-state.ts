@@ -238,22 +238,13 @@ const NO_CONTEXT: SessionContext = {
   playerVersion: '',
 };
 
-/** A session of which nothing is known yet: what `Reducer.init` gives. */
-export function newSession(): SessionState {
+export function emptyState(): SessionState {
   return {
     sessionKey: '',
     tenant: '',
     sessionId: '',
     revision: 1,
-    clock: {
-      offsetMs: null,
-      previousOffsetMs: null,
-      firstLogMs: null,
-      firstClientMs: null,
-      leadMs: 0,
-      strayLogMs: null,
-      strayClientMs: null,
-    },
+    clock: noClock(),
     frontierMs: null,
     lastMs: 0,
     heardLateMs: 0,
@@ -310,6 +301,18 @@ export function newSession(): SessionState {
       ended: false,
       playbackFailure: '',
     },
+  };
+}
+
+function noClock(): SessionClock {
+  return {
+    offsetMs: null,
+    previousOffsetMs: null,
+    firstLogMs: null,
+    firstClientMs: null,
+    leadMs: 0,
+    strayLogMs: null,
+    strayClientMs: null,
   };
 }
 
