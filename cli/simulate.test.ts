@@ -114,7 +114,7 @@ const REFUSED: readonly (readonly [string, number, RegExp])[] = [
   ['--token-file TOKEN --scenario nowhere.json --for 1s', 2, /nowhere\.json cannot be read \(ENOENT\)/],
   ['--token-file TOKEN --scenario BAD --for 1s', 2, /incidents\.0\.cohort\.cdn: .*docs\/scenarios\.md/],
   ['--token-file TOKEN --collector ftp://x --for 1s', 2, /ftp:\/\/x is no address of a collector/],
-  ['--token-file TOKEN --collector http://127.0.0.1:9 --for 200ms', 1, /no report was acknowledged/],
+  ['--token-file TOKEN --collector http://127.0.0.1:9 --for 100ms --speed 50', 1, /no report was acknowledged/],
   ['--viewers 0', 2, /It is no number of viewers/],
 ];
 
