@@ -47,7 +47,7 @@ export async function untilDecided(run: ChaosRun, topics: readonly string[]): Pr
 
 /** Partitions whose stable end is below their end: a transaction is open there. */
 export async function undecided(
-  run: ChaosRun,
+  run: Pick<ChaosRun, 'port'>,
   topics: readonly (readonly [string, number])[],
 ): Promise<readonly string[]> {
   const bounds = await run.port.bounds(partitionsOf(topics));
@@ -57,7 +57,10 @@ export async function undecided(
 }
 
 /** By Kafka's own admin client; a state is over when it is complete or was never begun. */
-export async function openTransactions(run: ChaosRun, java: JavaTools): Promise<readonly string[]> {
+export async function openTransactions(
+  run: Pick<ChaosRun, 'prefix' | 'find'>,
+  java: JavaTools,
+): Promise<readonly string[]> {
   const states = await java.transactions(run.prefix);
   if (states.size === 0) run.find("Kafka's tool knows no transactional id of this run");
   return [...states]

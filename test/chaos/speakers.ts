@@ -177,7 +177,7 @@ const AGAIN_MS = 100;
 const GIVE_UP_MS = 120_000;
 
 /** Tries again for as long as the broker is away; a transaction that was fenced or timed out is not. */
-async function untilDone<T>(attempt: () => Promise<T>): Promise<T> {
+export async function untilDone<T>(attempt: () => Promise<T>): Promise<T> {
   const deadlineMs = systemClock.nowMs() + GIVE_UP_MS;
   for (;;) {
     try {
