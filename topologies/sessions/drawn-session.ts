@@ -12,9 +12,9 @@
 import assert from 'node:assert/strict';
 import type { PlaybackEvent } from '../../schemas/records.ts';
 import type { SessionFigures, SessionResult } from './figures.ts';
-import { advance, isOver, newSession, nextDueMs, type Offered, offer } from './session-fold.ts';
+import { advance, isOver, nextDueMs, type Offered, offer } from './session-fold.ts';
 import { SESSION_DEFAULTS, type SessionSettings } from './session-settings.ts';
-import { type SessionState, sessionCodec } from './session-state.ts';
+import { newSession, type SessionState, sessionCodec } from './session-state.ts';
 
 export const CHARACTER_MS = 500;
 /** Log time at which a drawing begins: the start of a window. */

@@ -27,7 +27,7 @@ import { movePlace } from './programme-place.ts';
 import { isSettled, logTimeOf, observe, settle } from './session-clock.ts';
 import { finalResult, outcomeOf, windowResult } from './session-figures.ts';
 import type { SessionSettings } from './session-settings.ts';
-import { emptyState, type HeldEvent, noCounts, noSums, type SessionState } from './session-state.ts';
+import { type HeldEvent, noCounts, noSums, type SessionState } from './session-state.ts';
 import { type Account, spend, spendUnknown } from './session-time.ts';
 
 /** What became of an event. */
@@ -42,9 +42,6 @@ export type DropReason = 'duplicate' | 'too-many-events';
  * was folded; nothing is learnt.
  */
 export type LateReason = 'window-closed' | 'behind';
-
-/** A session of which nothing is known yet: what `Reducer.init` gives. */
-export const newSession: () => SessionState = emptyState;
 
 /**
  * Takes an event that was logged at `timeMs`, ms. Nothing is told before its window closes. An event of a session that was

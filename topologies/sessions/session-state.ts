@@ -238,7 +238,8 @@ const NO_CONTEXT: SessionContext = {
   playerVersion: '',
 };
 
-export function emptyState(): SessionState {
+/** A session of which nothing is known yet: what `Reducer.init` gives. */
+export function newSession(): SessionState {
   return {
     sessionKey: '',
     tenant: '',
