@@ -3,7 +3,7 @@ import { render } from 'preact';
 import { useState } from 'preact/hooks';
 import { AlertsPage } from './alerts-page.ts';
 import { html } from './html.ts';
-import { connect, useConnected } from './live.ts';
+import { connect, useConnection } from './live.ts';
 import { SessionPage } from './session-page.ts';
 import { SessionsPage } from './sessions-page.ts';
 import { WallPage } from './wall-page.ts';
@@ -37,8 +37,8 @@ function isHere(path: string, to: string): boolean {
 }
 
 function Connection() {
-  const isConnected = useConnected();
-  return html`<span class=${`live ${isConnected ? 'on' : 'off'}`} role="status">${isConnected ? 'live' : 'not connected'}</span>`;
+  const connection = useConnection();
+  return html`<span class=${`live ${connection === 'live' ? 'on' : connection === 'connecting' ? '' : 'off'}`} role="status">${connection}</span>`;
 }
 
 function Theme() {

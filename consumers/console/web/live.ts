@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 export type Versions = { readonly streams: number; readonly alerts: number; readonly sessions: number };
 
 let versions: Versions = { streams: 0, alerts: 0, sessions: 0 };
-let isConnected = false;
+let connection: 'connecting' | 'live' | 'not connected' = 'connecting';
 const listeners = new Set<() => void>();
 
 export function connect(): void {
@@ -14,11 +14,11 @@ export function connect(): void {
   };
   events.onmessage = ({ data }) => {
     versions = JSON.parse(data) as Versions;
-    isConnected = true;
+    connection = 'live';
     tell();
   };
   events.onerror = () => {
-    isConnected = false;
+    connection = 'not connected';
     tell();
   };
 }
@@ -33,9 +33,9 @@ function useNews(): number {
   return count;
 }
 
-export function useConnected(): boolean {
+export function useConnection(): typeof connection {
   useNews();
-  return isConnected;
+  return connection;
 }
 
 export type Loaded<T> = { readonly data: T | null; readonly error: string };

@@ -65,14 +65,21 @@ function optionsOf(
         stroke: colourOf(element, colour),
         width: 2,
         spanGaps: false,
+        points: { show: false },
         value: (_: uPlot, value: number | null) => (value === null ? '–' : `${value} ${unit}`),
       })),
     ],
   };
 }
 
+/** The colour that a variable of the style sheet stands for in the theme that is shown. */
 function colourOf(element: HTMLElement, name: string): string {
-  return getComputedStyle(element).getPropertyValue(name).trim() || name;
+  const probe = document.createElement('i');
+  probe.style.color = `var(${name})`;
+  element.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
 }
 
 /** A line in a few pixels; a gap where nothing is known. */
