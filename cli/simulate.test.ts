@@ -1,6 +1,8 @@
 /** `everyview simulate` against a collector whose log is in memory. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -114,7 +116,7 @@ const REFUSED: readonly (readonly [string, number, RegExp])[] = [
   ['--token-file TOKEN --scenario nowhere.json --for 1s', 2, /nowhere\.json cannot be read \(ENOENT\)/],
   ['--token-file TOKEN --scenario BAD --for 1s', 2, /incidents\.0\.cohort\.cdn: .*docs\/scenarios\.md/],
   ['--token-file TOKEN --collector ftp://x --for 1s', 2, /ftp:\/\/x is no address of a collector/],
-  ['--token-file TOKEN --collector http://127.0.0.1:9 --for 100ms --speed 50', 1, /no report was acknowledged/],
+  ['--token-file TOKEN --collector NOWHERE --for 100ms --speed 50', 1, /no report was acknowledged/],
   ['--viewers 0', 2, /It is no number of viewers/],
 ];
 
@@ -130,10 +132,20 @@ test('what cannot work is one line with what to do', async () => {
   writeFileSync(inFolder('BAD'), JSON.stringify({ version: 1, name: 'bad', incidents: [incident] }));
   for (const [args, exitCode, message] of REFUSED) {
     const outcome = await simulate(
-      args.replace(/\b(TOKEN|BAD)\b/g, (name) => inFolder(name)),
+      args.replace(/\b(TOKEN|BAD)\b/g, (name) => inFolder(name)).replace('NOWHERE', await nobodysUrl()),
       inFolder('none'),
     );
     assert.equal(outcome.exitCode, exitCode, args);
     assert.match(outcome.err.trim().split('\n').at(-1)!, message, args);
   }
 });
+
+/** Where somebody listened a moment ago. */
+async function nobodysUrl(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${port}`;
+}
