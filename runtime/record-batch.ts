@@ -329,8 +329,8 @@ function writeHeaders(bytes: Uint8Array, start: number, headers: readonly LogHea
 function writeField(bytes: Uint8Array, at: number, source: Uint8Array, from: number, length: number): number {
   if (length < 0) return layout.writeVarint(bytes, at, -1);
   const start = layout.writeVarint(bytes, at, length);
-  // a loop beats the call for what keys and small values are
-  if (length < 48) for (let i = 0; i < length; i++) bytes[start + i] = source[from + i]!;
+  // a loop beats the call for what short keys are
+  if (length < 24) for (let i = 0; i < length; i++) bytes[start + i] = source[from + i]!;
   else bytes.set(source.length === length ? source : source.subarray(from, from + length), start);
   return start + length;
 }

@@ -2,13 +2,14 @@
  * Bytes of state: variable-length integers, strings, lengths. The same values always give the same bytes, and bytes
  * that were cut short or run on are an error, never a guess.
  */
+import { putAscii } from '../schemas/write-cursor.ts';
 
 const UTF8_ENCODER = new TextEncoder();
 const UTF8_DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const TWO_POW_28 = 0x1000_0000;
 const STRING_BYTES_MAX = 1 << 20;
-/** Up to this length a loop over an ASCII string beats a call into the encoder. */
-const ASCII_LOOP_MAX = 64;
+/** Up to here the length takes one byte, and there is room for other than ASCII. */
+const SHORT_MAX = 64;
 
 /** Grows as needed; `finish` returns what was written. Reuse it: `reset()` keeps the buffer. */
 export class StateWriter {
@@ -66,22 +67,17 @@ export class StateWriter {
 
   string(value: string): void {
     const { length } = value;
-    if (length > ASCII_LOOP_MAX) {
+    if (length > SHORT_MAX) {
       this.bytes(UTF8_ENCODER.encode(value));
       return;
     }
-    if (this.#length + length + 1 > this.#bytes.length) this.#grow(length + 1);
-    const bytes = this.#bytes;
+    if (this.#length + length * 3 + 1 > this.#bytes.length) this.#grow(length * 3 + 1);
     const start = this.#length;
-    bytes[start] = length;
-    for (let i = 0; i < length; i++) {
-      const unit = value.charCodeAt(i);
-      if (unit > 0x7f) {
-        this.bytes(UTF8_ENCODER.encode(value));
-        return;
-      }
-      bytes[start + 1 + i] = unit;
+    if (!putAscii(this.#bytes, start + 1, value)) {
+      this.bytes(UTF8_ENCODER.encode(value));
+      return;
     }
+    this.#bytes[start] = length;
     this.#length = start + 1 + length;
   }
 
@@ -97,7 +93,7 @@ export class StateWriter {
     const bytes = this.#bytes;
     const start = this.#length;
     // a loop beats the call for what is short
-    if (length < 48) for (let i = 0; i < length; i++) bytes[start + i] = value[i]!;
+    if (length < 24) for (let i = 0; i < length; i++) bytes[start + i] = value[i]!;
     else bytes.set(value.length === length ? value : value.subarray(0, length), start);
     this.#length = start + length;
   }

@@ -88,37 +88,55 @@ export function readBytes(cursor: ReadCursor): Uint8Array {
   return copy;
 }
 
-/** UTF-8. Short ASCII strings come from a small cache, because ids and names repeat from record to record. */
+/** UTF-8. */
 export function readString(cursor: ReadCursor): string {
-  const { bytes } = cursor;
   const start = readLength(cursor);
   const end = cursor.pos;
+  return end === start ? '' : (asciiIn(cursor, start, end) ?? decodeUtf8(cursor.bytes, start, end));
+}
+
+/**
+ * The text in `bytes[start, end)` of a cursor where all of it is ASCII; null where not. Short ones come from a small cache,
+ * because ids and names repeat from record to record. Looks at four bytes at a time, the last four twice where need be.
+ */
+export function asciiIn(cursor: ReadCursor, start: number, end: number): string | null {
   const length = end - start;
-  if (length === 0) return '';
-  if (length > CACHED_LENGTH_MAX) return decodeUtf8(bytes, start, end);
+  if (length < 4 || length > CACHED_LENGTH_MAX) return uncachedAscii(cursor.bytes, start, end);
+  const { view, viewStart } = cursor;
+  const from = viewStart + start;
+  const last = viewStart + end - 4;
+  const lastWord = view.getInt32(last, true);
   // a few bytes tell most strings of one length apart; ids differ towards their ends
-  const sample =
-    bytes[start]! ^
-    (bytes[start + (length >>> 1)]! << 4) ^
-    (bytes[end - 1]! << 8) ^
-    (bytes[end - (length >>> 2) - 1]! << 12);
-  const slot = Math.imul(sample ^ (length << 16), 0x9e3779b1) >>> CACHE_SHIFT;
-  const known = slot * CACHED_LENGTH_MAX;
+  const sample = view.getInt32(from + ((length - 4) >>> 1), true) ^ Math.imul(lastWord, 0x85ebca6b) ^ length;
+  const slot = Math.imul(sample, 0x9e3779b1) >>> CACHE_SHIFT;
+  let known = slot * CACHED_WORDS;
   const cached = CACHE[slot]!;
-  if (cached.length === length) {
-    let same = 0;
-    while (same < length && CACHE_BYTES[known + same] === bytes[start + same]) same++;
-    if (same === length) return cached;
+  if (cached.length === length && CACHE_WORDS[known + CACHED_WORDS - 1] === lastWord) {
+    let at = from;
+    while (at < last && CACHE_WORDS[known] === view.getInt32(at, true)) {
+      at += 4;
+      known++;
+    }
+    if (at >= last) return cached;
+    known = slot * CACHED_WORDS;
   }
-  let bits = 0;
-  for (let i = 0; i < length; i++) bits |= CACHE_BYTES[known + i] = bytes[start + i]!;
-  if (bits >= 0x80) {
+  let bits = lastWord;
+  for (let at = from, word = known; at < last; at += 4) {
+    bits |= CACHE_WORDS[word++] = view.getInt32(at, true);
+  }
+  CACHE_WORDS[known + CACHED_WORDS - 1] = lastWord;
+  if ((bits & 0x80808080) !== 0) {
     CACHE[slot] = '';
-    return decodeUtf8(bytes, start, end);
+    return null;
   }
-  const text = latin1Slice.call(bytes, start, end);
+  const text = latin1Slice.call(cursor.bytes, start, end);
   CACHE[slot] = text;
   return text;
+}
+
+function uncachedAscii(bytes: Uint8Array, start: number, end: number): string | null {
+  for (let at = start; at < end; at++) if (bytes[at]! > 0x7f) return null;
+  return latin1Slice.call(bytes, start, end);
 }
 
 /** Branch of a union of null and one other type: true when the other one follows. */
@@ -255,8 +273,9 @@ const CACHED_LENGTH_MAX = 40;
 const CACHE_BITS = 10;
 const CACHE_SHIFT = 32 - CACHE_BITS;
 const CACHE: string[] = new Array<string>(1 << CACHE_BITS).fill('');
-/** What each cached string was made of, at slot * CACHED_LENGTH_MAX. */
-const CACHE_BYTES = new Uint8Array(CACHED_LENGTH_MAX << CACHE_BITS);
+/** What each cached string was made of: its words from slot * CACHED_WORDS on, its last four bytes at their end. */
+const CACHED_WORDS = CACHED_LENGTH_MAX / 4;
+const CACHE_WORDS = new Int32Array(CACHED_WORDS << CACHE_BITS);
 
 /** Of a Buffer, but it reads any bytes; for ASCII, half the price of a TextDecoder. */
 const { latin1Slice } = Buffer.prototype as unknown as {

@@ -66,19 +66,11 @@ export function writeString(cursor: WriteCursor, value: string): void {
   if (typeof value !== 'string') throw invalid('a string', value);
   const length = value.length;
   reserve(cursor, length * 3 + 5);
-  if (length <= ASCII_LOOP_MAX) {
-    const { bytes } = cursor;
-    let pos = putInt(bytes, cursor.pos, length);
-    let i = 0;
-    for (; i < length; i++) {
-      const code = value.charCodeAt(i);
-      if (code > 0x7f) break;
-      bytes[pos++] = code;
-    }
-    if (i === length) {
-      cursor.pos = pos;
-      return;
-    }
+  const { bytes } = cursor;
+  const pos = putInt(bytes, cursor.pos, length);
+  if (putAscii(bytes, pos, value)) {
+    cursor.pos = pos + length;
+    return;
   }
   const size = Buffer.byteLength(value);
   cursor.pos = putInt(cursor.bytes, cursor.pos, size);
@@ -128,7 +120,25 @@ export function writeArray<T>(
   writeInt(cursor, 0);
 }
 
-const ASCII_LOOP_MAX = 64;
+/** Up to here a loop beats the call. */
+const LOOP_MAX = 12;
+
+/** False where the text is not ASCII; some of it may then be written. There has to be room for three bytes for each unit. */
+export function putAscii(bytes: Uint8Array, start: number, text: string): boolean {
+  const { length } = text;
+  if (length > LOOP_MAX) return utf8Write.call(bytes, text, start, length * 3) === length;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return false;
+    bytes[start + i] = unit;
+  }
+  return true;
+}
+
+/** Of a Buffer, but it writes into any bytes. */
+const { utf8Write } = Buffer.prototype as unknown as {
+  utf8Write(this: Uint8Array, text: string, start: number, bytesMax: number): number;
+};
 
 function putInt(bytes: Uint8Array, start: number, value: number): number {
   let pos = start;
