@@ -8,6 +8,7 @@
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { tied } from '../../bin/processes.mjs';
@@ -30,7 +31,7 @@ export function javaTools(parts: JavaParts, brokers: readonly string[]): JavaToo
     read: async (topic, partitions, atLeast) => {
       let found: readonly (readonly CommittedRecord[])[] = [];
       for (const timeoutMs of CONSUMER_TIMEOUTS_MS) {
-        found = await readOnce(parts, bootstrap, topic, partitions, timeoutMs);
+        found = await readOnce(parts, bootstrap, topic, partitions, timeoutMs * slowness());
         if (found.reduce((sum, records) => sum + records.length, 0) >= atLeast) break;
       }
       return found;
@@ -71,8 +72,14 @@ export function parseRecord(
   };
 }
 
-/** The first is enough on a machine that is not busy. */
+/** The first is enough nearly always, and most of it is spent waiting for what does not come. */
 const CONSUMER_TIMEOUTS_MS = [2_000, 15_000] as const;
+
+/** How much longer everything takes on a machine that others use too. */
+function slowness(): number {
+  return Math.round(Math.min(5, Math.max(1, loadavg()[0]! / availableParallelism())));
+}
+
 const TOOL_MS_MAX = 300_000;
 /** log4j would write to stdout, between the records, that the consumer's time is up. */
 const JVM_FLAGS = ['-Xmx192m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Dlog4j2.level=OFF'];
