@@ -2,6 +2,7 @@
 import { Command, Help, type Option } from 'commander';
 import { addAudit, runAudit } from './commands/audit.ts';
 import { addBacktest, runBacktest } from './commands/backtest.ts';
+import { addCatalogue, runCatalogue } from './commands/catalogue.ts';
 import { addCollect, runCollect } from './commands/collect.ts';
 import { addConfig, runConfig } from './commands/config.ts';
 import { addConsole, runConsole } from './commands/console.ts';
@@ -35,6 +36,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addRun(program, bind(runRun));
   addAudit(program, bind(runAudit));
   addBacktest(program, bind(runBacktest));
+  addCatalogue(program, bind(runCatalogue));
   addConfig(program, bind(runConfig));
   addConsole(program, bind(runConsole));
   addReset(program, bind(runReset));
