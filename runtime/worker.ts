@@ -80,7 +80,8 @@ export class Worker {
   /** Who reads a partition; more than one where it is broadcast. */
   readonly #tasksOf = new Map<string, Set<Task>>();
   readonly #done: Promise<void>;
-  readonly #stopRequested = Promise.withResolvers<null>();
+  /** Told when the worker is to stop, by whoever waits for something else meanwhile. */
+  readonly #onStop = new Set<() => void>();
   readonly #restoring = new Map<number, RestoreProgress>();
   /** Of the tasks that were given back. */
   readonly #closed = newTotals();
@@ -110,7 +111,7 @@ export class Worker {
   /** Commits what was stepped, gives the tasks back and leaves the group. Rejects as {@link done} does. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#stopRequested.resolve(null);
+    for (const tell of this.#onStop) tell();
     await this.#done;
   }
 
@@ -279,9 +280,15 @@ export class Worker {
     this.#options.onEvent({ kind: 'retrying', what, error });
   }
 
-  /** Waiting for the group must not hold up the end. */
+  /** Waiting for the group must not hold up the end. No race with one lasting promise: that keeps every round of it. */
   #unlessStopped<T>(waiting: Promise<T>): Promise<T | null> {
-    return Promise.race([waiting, this.#stopRequested.promise]);
+    return new Promise((resolve, reject) => {
+      const stop = (): void => resolve(null);
+      this.#onStop.add(stop);
+      const settled = (): void => void this.#onStop.delete(stop);
+      waiting.finally(settled).then(resolve, reject);
+      if (this.#stopping) stop();
+    });
   }
 
   async #backOff(what: string, error: unknown): Promise<void> {
