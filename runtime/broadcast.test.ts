@@ -202,7 +202,13 @@ test('looking at what was not declared, or asking for the seal of what is not re
 });
 
 const ORIGIN = { topic: 'playback-events', partition: 0, offset: 0 };
-const SURROUNDINGS = { configHash: '', config: null, sealedUpToMs: 0, sealedUpToMsOf: () => 0 };
+const SURROUNDINGS = {
+  configHash: '',
+  config: null,
+  sealedUpToMs: 0,
+  sealedUpToMsOf: () => 0,
+  sealsOf: () => [],
+};
 
 test('the driver takes seals of inputs, and gives them to whoever goes on from its state', () => {
   const driver = new TopologyTestDriver(joining, { partitions: PARTITIONS });

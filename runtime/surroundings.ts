@@ -25,11 +25,19 @@ export class TaskSurroundings implements Surroundings {
   }
 
   sealedUpToMsOf(topic: string, key: string): number {
+    return sealOf(this.#sourceOf(topic, key));
+  }
+
+  sealsOf(topic: string, key: string): readonly number[] {
+    return this.#sourceOf(topic, key).channels.map(({ sealedUpToMs }) => sealedUpToMs);
+  }
+
+  #sourceOf(topic: string, key: string): Source {
     const partition = partitionOf(Buffer.from(key), this.#partitionsOf(topic));
     const source = this.#sources.find((one) => one.topic === topic && one.partition === partition);
     if (source === undefined)
       throw new Error(`the task does not read ${topic}/${partition}, where ${key} is`);
-    return sealOf(source);
+    return source;
   }
 }
 
@@ -58,6 +66,10 @@ export class NodeContext implements StepContext {
     return this.surroundings.sealedUpToMsOf(topic, key);
   }
 
+  sealsOf(topic: TopicName, key: string): readonly number[] {
+    return this.surroundings.sealsOf(topic, key);
+  }
+
   read<S>(reducer: string, key: string): Readonly<S> | undefined {
     return this.#read(reducer, key) as Readonly<S> | undefined;
   }
@@ -68,4 +80,5 @@ const NOWHERE: Surroundings = {
   config: null,
   sealedUpToMs: 0,
   sealedUpToMsOf: () => 0,
+  sealsOf: () => [],
 };

@@ -70,6 +70,7 @@ export class TopologyTestDriver {
       configHash,
       sealedUpToMs,
       sealedUpToMsOf: (topic, key) => this.#sealOf(topic, key),
+      sealsOf: (topic, key) => [this.#sealOf(topic, key)],
     };
     this.graph = new ReducerGraph(topology, {
       onEmit: (topic, key, value) => this.#outputs.push({ topic, key, value, timeMs: this.#timeMs }),

@@ -60,6 +60,8 @@ export type StepContext = {
    * one of several writers sealed nothing yet. Throws for a topic or a partition that the task does not read.
    */
   sealedUpToMsOf(topic: TopicName, key: string): number;
+  /** The same by writer, in their order: one for each task that writes the partition. */
+  sealsOf(topic: TopicName, key: string): readonly number[];
   /**
    * What another reducer keeps for a key; undefined when it keeps nothing. To look at, not to change. Throws unless the
    * node declares it in {@link ReducerNode.reads}.

@@ -97,7 +97,13 @@ async function write(port: AdminPort, applicationId: string, topology: Topology)
   });
   const outputs = new OutputBuffer(DEFAULT_LIMITS.batchBytesMax);
   const topic = changelogTopic(applicationId, SESSIONS_STORE);
-  const context = { configHash: 'default', config: null, sealedUpToMs: 0, sealedUpToMsOf: () => 0 };
+  const context = {
+    configHash: 'default',
+    config: null,
+    sealedUpToMs: 0,
+    sealedUpToMsOf: () => 0,
+    sealsOf: () => [],
+  };
   let bytes = 0;
   for (let round = 0; round < ROUNDS; round++) {
     for (let n = 0; n < KEYS; n++) {

@@ -8,6 +8,7 @@ export function stepContext(fields: Partial<StepContext> = {}): StepContext {
     config: null,
     sealedUpToMs: 0,
     sealedUpToMsOf: () => 0,
+    sealsOf: () => [],
     read: () => undefined,
     ...fields,
   };
