@@ -29,6 +29,11 @@ export function playbackEvent(fields: Partial<PlaybackEvent>): PlaybackEvent {
   return { ...PLAIN, ...fields };
 }
 
+/** What a character of a drawing says. */
+export function says(character: string): Partial<PlaybackEvent> {
+  return SAYS[character] ?? bitrateOf(character);
+}
+
 /** Events of a drawing, each logged as it happens. */
 export function draw(drawing: string, fields: Partial<PlaybackEvent> = {}): readonly Arrival[] {
   const arrivals: Arrival[] = [];
@@ -43,8 +48,8 @@ export function draw(drawing: string, fields: Partial<PlaybackEvent> = {}): read
     const afterMs = at * CHARACTER_MS;
     at += 1;
     if (character === '.' || character === ' ') continue;
-    const says = SAYS[character] ?? bitrateOf(character);
-    const event = playbackEvent({ ...fields, sn, clientTimeMs: CLIENT_START_MS + afterMs, ...says });
+    const clientTimeMs = CLIENT_START_MS + afterMs;
+    const event = playbackEvent({ ...fields, sn, clientTimeMs, ...says(character) });
     sn += 1;
     if (!isLost) arrivals.push({ logMs: LOG_START_MS + afterMs, event });
   }

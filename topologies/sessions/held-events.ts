@@ -66,6 +66,11 @@ export function wasFolded(state: SessionState, event: HeldEvent): boolean {
   return behind < RECENT_MAX ? (channel.recent & (1 << behind)) !== 0 : channel.lost === 0;
 }
 
+/** Whether nothing with a later number was folded. */
+export function isNews(state: SessionState, event: HeldEvent): boolean {
+  return event.sn === null || event.sn >= (state.channels[event.channel]?.nextSn ?? 0);
+}
+
 /** Puts an event in its place among those held. In order, that is at the end. */
 export function hold(state: SessionState, event: HeldEvent): void {
   const { held } = state;
@@ -91,7 +96,7 @@ export function countNumber(state: SessionState, event: HeldEvent): void {
     if (!isResumed && missing <= MISSING_MAX) channel.lost += missing;
     channel.recent = missing + 1 >= RECENT_MAX ? 1 : (channel.recent << (missing + 1)) | 1;
     channel.nextSn = sn + 1;
-  } else if (channel.nextSn - 1 - sn < RECENT_MAX) {
+  } else if (isRecent(channel, sn)) {
     fill(channel, sn);
   } else {
     // so far back that the player must have begun to count anew
@@ -103,7 +108,7 @@ export function countNumber(state: SessionState, event: HeldEvent): void {
 /** A number that came too late to be used is not missing. */
 export function countArrival(state: SessionState, event: HeldEvent): void {
   const channel = state.channels[event.channel];
-  if (channel !== undefined && event.sn !== null && event.sn < channel.nextSn) fill(channel, event.sn);
+  if (channel !== undefined && event.sn !== null && isRecent(channel, event.sn)) fill(channel, event.sn);
 }
 
 /** Takes what the event says of the session's surroundings into the context in force. */
@@ -149,10 +154,13 @@ function within(value: number | null, min: number, max: number): number | null {
   return value !== null && value >= min && value <= max ? value : null;
 }
 
+function isRecent(channel: Channel, sn: number): boolean {
+  return sn < channel.nextSn && channel.nextSn - sn <= RECENT_MAX;
+}
+
 function fill(channel: Channel, sn: number): void {
-  const behind = channel.nextSn - 1 - sn;
-  const bit = behind < RECENT_MAX ? 1 << behind : 0;
-  if (bit !== 0 && (channel.recent & bit) !== 0) return;
+  const bit = 1 << (channel.nextSn - 1 - sn);
+  if ((channel.recent & bit) !== 0) return;
   channel.recent |= bit;
   channel.lost = Math.max(0, channel.lost - 1);
 }
@@ -167,9 +175,15 @@ function channelOf(state: SessionState, target: string, isRequest: boolean): num
   return channels.length - 1;
 }
 
+/** 0 as long as all that is held says what is in force; else a context of its own, as the one in force may change before. */
 function contextOf(state: SessionState, event: PlaybackEvent): number {
   const { contexts } = state;
-  for (let i = 0; i < contexts.length; i++) if (isSame(contexts[i]!, event)) return i;
+  if (contexts.length === 1) {
+    if (isSame(contexts[0]!, event)) return 0;
+    contexts.push({ ...contexts[0]! });
+    for (const held of state.held) held.context = 1;
+  }
+  for (let i = 1; i < contexts.length; i++) if (isSame(contexts[i]!, event)) return i;
   if (contexts.length >= CONTEXTS_MAX) return -1;
   contexts.push({
     contentId: event.contentId,

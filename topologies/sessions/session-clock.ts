@@ -36,11 +36,15 @@ export function settle(clock: SessionClock, held: readonly HeldEvent[]): void {
   clock.leadMs = Math.min(clock.leadMs, LEAD_MS_MAX);
 }
 
-/** Log time at which something happened that the player puts at `clientMs` and that was logged at `logMs`. */
+/**
+ * Log time at which something happened that the player puts at `clientMs` and that was logged at `logMs`. What is known to
+ * be old news (`isNews` false) says nothing of the clock.
+ */
 export function logTimeOf(
   clock: SessionClock,
   clientMs: number,
   logMs: number,
+  isNews: boolean,
   settings: SessionSettings,
 ): number {
   const atMs = clientMs + clock.offsetMs!;
@@ -50,6 +54,7 @@ export function logTimeOf(
     clock.strayClientMs = null;
     return atMs;
   }
+  if (!isNews) return atMs;
   if (clock.previousOffsetMs !== null) {
     const beforeMs = clientMs + clock.previousOffsetMs;
     if (Math.abs(beforeMs - logMs) <= settings.clockJumpMs) {

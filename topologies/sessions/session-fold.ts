@@ -17,6 +17,7 @@ import {
   heldOf,
   hold,
   isHeld,
+  isNews,
   pruneContexts,
   RESUMED_SN_MIN,
   sortHeld,
@@ -58,7 +59,7 @@ export function offer(
   const held = heldOf(state, event, timeMs);
   if (isHeld(state, held)) return duplicate(state);
   const { clock } = state;
-  if (clock.offsetMs === null && isSettled(clock, timeMs, settings)) settleAll(state, settings);
+  if (clock.offsetMs === null && isSettled(clock, timeMs, settings)) settleAll(state);
   if (held.clientMs !== null) {
     if (clock.offsetMs === null) {
       observe(clock, held.clientMs, timeMs);
@@ -66,7 +67,7 @@ export function offer(
       return 'taken';
     }
     if (isRepeated(state, held)) return duplicate(state);
-    held.atMs = logTimeOf(clock, held.clientMs, timeMs, settings);
+    held.atMs = logTimeOf(clock, held.clientMs, timeMs, isNews(state, held), settings);
   } else if (wasFolded(state, held)) return duplicate(state);
   return place(state, held, timeMs, settings);
 }
@@ -82,7 +83,7 @@ export function advance(
 ): readonly SessionResult[] {
   const { windowMs, graceMs } = settings;
   if (state.frontierMs === null || state.frontierMs + windowMs + graceMs > timeMs) return NO_RESULTS;
-  if (state.clock.offsetMs === null) settleAll(state, settings);
+  if (state.clock.offsetMs === null) settleAll(state);
   const results: SessionResult[] = [];
   while (state.frontierMs + windowMs + graceMs <= timeMs) {
     if (isIdle(state) && !hasEventBefore(state, state.frontierMs + windowMs)) {
@@ -176,12 +177,12 @@ function skipWindow(state: SessionState, timeMs: number, settings: SessionSettin
   state.frontierMs = Math.max(endMs, windowStartOf(nextMs, settings));
 }
 
-function settleAll(state: SessionState, settings: SessionSettings): void {
+function settleAll(state: SessionState): void {
   const { clock, held } = state;
   settle(clock, held);
   if (clock.offsetMs === null) return;
   for (const event of held) {
-    if (event.clientMs !== null) event.atMs = logTimeOf(clock, event.clientMs, event.logMs, settings);
+    if (event.clientMs !== null) event.atMs = event.clientMs + clock.offsetMs;
   }
   sortHeld(state);
 }
