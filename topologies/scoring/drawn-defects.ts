@@ -65,6 +65,7 @@ export function tableOf(logged: readonly Logged[]): { table: DefectTable; leftOu
       config: null,
       sealedUpToMs: 0,
       sealedUpToMsOf: () => sealedMs,
+      sealsOf: () => [sealedMs],
       read: () => undefined,
     };
     const origin = { topic: 'stream-defects', partition: 0, offset: 0 };

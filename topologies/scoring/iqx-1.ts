@@ -53,21 +53,22 @@ function judgeWindow(result: SessionResult, exposure: DefectExposure): Judgement
   const { figures, told } = result;
   const startupMs = startupIn(result);
   const fails = hasFailed(figures) && !hasFailed(result.before);
-  const isSeen = figures.playingMs + figures.stallMs > 0 && told.states + told.bitrate > 0;
+  const isSeen = shownMs(figures) + figures.stallMs > 0 && told.states + told.bitrate > 0;
   if (!isSeen && startupMs === null && !fails) return NOT_JUDGED;
   const left: Left[] = [
     ...(fails ? [{ cause: 'failure', ppm: failureLeftPpm(figures.contentStarted) }] : []),
     ...(startupMs === null ? [] : [{ cause: 'startup', ppm: startupLeftPpm(startupMs) }]),
     ...seenLeft(figures),
-    ...defectsLeft(new Map(exposure.byType.map(({ type, ms }) => [type, ms])), figures.playingMs),
+    ...defectsLeft(new Map(exposure.byType.map(({ type, ms }) => [type, ms])), shownMs(figures)),
   ];
   const untold = untoldOf(result, figures, coverageOf(exposure), true);
-  return judgementOf(left, untold, exposure.possibleMs, figures.playingMs, confidenceOf(result, exposure));
+  return judgementOf(left, untold, exposure.possibleMs, shownMs(figures), confidenceOf(result, exposure));
 }
 
 function judgeSession(result: SessionResult, memory: SessionMemory): Judgement {
-  const { soFar } = result;
-  const hasPlayed = soFar.playingMs + soFar.stallMs > 0 || memory.scoredWindows > 0;
+  const { soFar, told } = result;
+  const hasPlayed =
+    (shownMs(soFar) + soFar.stallMs > 0 && told.states + told.bitrate > 0) || memory.scoredWindows > 0;
   if (!hasPlayed && !hasFailed(soFar) && soFar.contentStartupMs === null) return NOT_JUDGED;
   const left: Left[] = [
     ...(hasFailed(soFar) ? [{ cause: 'failure', ppm: failureLeftPpm(soFar.contentStarted) }] : []),
@@ -75,12 +76,12 @@ function judgeSession(result: SessionResult, memory: SessionMemory): Judgement {
       ? []
       : [{ cause: 'startup', ppm: startupLeftPpm(soFar.contentStartupMs) }]),
     ...seenLeft(soFar),
-    ...defectsLeft(memory.defectMs, soFar.playingMs),
+    ...defectsLeft(memory.defectMs, shownMs(soFar)),
   ];
   const coverage = coverageOf({ ...NO_EXPOSURE, ...memory });
   const untold = untoldOf(result, soFar, coverage, false);
   const confidence = confidenceOf(result, { ...NO_EXPOSURE, ...memory });
-  const base = judgementOf(left, untold, memory.possibleMs, soFar.playingMs, confidence);
+  const base = judgementOf(left, untold, memory.possibleMs, shownMs(soFar), confidence);
   return memory.scoredWindows === 0 ? base : withMemory(base, lossOf(left, untold), memory);
 }
 
@@ -144,12 +145,18 @@ function remember(memory: SessionMemory, window: Judgement, exposure: DefectExpo
 const DEFECT_IDS_MAX = 8;
 
 function seenLeft(figures: SessionFigures): readonly Left[] {
-  const { playingMs, stallMs, stallCount, bitrateBps, heightPx, switchesUp, switchesDown } = figures;
+  const { stallMs, stallCount, bitrateBps, heightPx, switchesUp, switchesDown } = figures;
+  const playingMs = shownMs(figures);
   return [
     { cause: 'stalls', ppm: stallLeftPpm(stallMs, stallCount, playingMs) },
     { cause: 'quality', ppm: qualityLeftPpm(bitrateBps, heightPx) },
     { cause: 'switches', ppm: switchLeftPpm(switchesUp, switchesDown, playingMs) },
   ];
+}
+
+/** Content that moved, ms; where the player tells no states, content that was on screen. */
+function shownMs({ playingMs, watchedMs, playerState }: SessionFigures): number {
+  return playerState === 'unknown' ? Math.max(playingMs, watchedMs) : playingMs;
 }
 
 function defectsLeft(defectMs: ReadonlyMap<string, number>, playingMs: number): readonly Left[] {
@@ -180,7 +187,7 @@ function untoldOf(
     untold.push({ toldPermille: told.startup, usualPpm: 970_000, worstPpm: 700_000 });
   untold.push({ toldPermille: told.states, usualPpm: 960_000, worstPpm: 400_000 });
   // A window in which nothing played has no picture to judge.
-  if (figures.playingMs === 0) return untold;
+  if (shownMs(figures) === 0) return untold;
   const bitrate = figures.bitrateBps === null && figures.heightPx === null ? 0 : told.bitrate;
   untold.push({ toldPermille: bitrate, usualPpm: 850_000, worstPpm: 500_000 });
   untold.push({ toldPermille: coverage, usualPpm: 990_000, worstPpm: 700_000 });

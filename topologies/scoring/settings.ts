@@ -21,6 +21,8 @@ export type ScoringSettings = {
   readonly defectHorizonMs: number;
   /** A cohort's window leaves this long after it was told, so that scores which waited for a seal are in it, ms. */
   readonly cohortWaitMs: number;
+  /** Longest wait for the shares of all scoring tasks in a cohort's window, ms; after that it leaves without the rest. */
+  readonly cohortMergeWaitMs: number;
   /** Leaf tuples of one task in one window; those that come later are counted under `other`. */
   readonly cohortLeavesMax: number;
 };
@@ -30,6 +32,7 @@ export const SCORING_DEFAULTS: ScoringSettings = {
   sealPollMs: 500,
   defectHorizonMs: 600_000,
   cohortWaitMs: 2_000,
+  cohortMergeWaitMs: 15_000,
   cohortLeavesMax: 4_096,
 };
 
