@@ -24,6 +24,15 @@ export type KafkaNodesOptions = {
   readonly heapMebibytes: number;
 };
 
+/** All that run. */
+const living = new Set<KafkaNodes>();
+
+/** For a process that is interrupted: ends all brokers, then itself. */
+export async function exitInterrupted(): Promise<never> {
+  await Promise.all([...living].map((nodes) => nodes.close()));
+  process.exit(130);
+}
+
 export class KafkaNodes {
   readonly #folder: string;
   readonly #nodes: readonly Node[];
@@ -47,7 +56,7 @@ export class KafkaNodes {
     this.#parts = parts;
     this.#heapMebibytes = heapMebibytes;
     this.#folder = mkdtempSync(path.join(tmpdir(), 'everyview-chaos-'));
-    process.once('exit', this.#onExit);
+    living.add(this);
     this.#nodes = places.map((place) => ({
       ...place,
       folder: path.join(this.#folder, `node-${place.id}`),
@@ -78,16 +87,10 @@ export class KafkaNodes {
   }
 
   async close(): Promise<void> {
-    process.off('exit', this.#onExit);
+    living.delete(this);
     await Promise.all(this.#nodes.map((node) => endOf(node, 'SIGKILL')));
     rmSync(this.#folder, { recursive: true, force: true });
   }
-
-  /** Of a process that has no time left: nothing may outlive it. */
-  readonly #onExit = (): void => {
-    for (const { child } of this.#nodes) child?.kill('SIGKILL');
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
-  };
 
   async #format(): Promise<void> {
     const { java, jars } = this.#parts;

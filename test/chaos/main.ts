@@ -11,6 +11,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { REPOSITORY } from '../../local/folders.ts';
 import { formatSetupError, SetupError } from '../../local/setup-error.ts';
+import { exitInterrupted } from './kafka-nodes.ts';
 import { perform } from './perform.ts';
 import { chaosReport } from './report.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -67,7 +68,8 @@ function say(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 23)} ${line}\n`);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => void exitInterrupted());
 
 try {
   process.exitCode = await main();

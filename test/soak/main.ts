@@ -9,6 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { REPOSITORY } from '../../local/folders.ts';
 import { formatSetupError, SetupError } from '../../local/setup-error.ts';
+import { exitInterrupted } from '../chaos/kafka-nodes.ts';
 import { JUDGED_MINUTES_MIN } from './heap-trend.ts';
 import { faultsOf, soakReport, soakText } from './soak-report.ts';
 import { soak } from './soak-run.ts';
@@ -75,7 +76,8 @@ function say(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => void exitInterrupted());
 
 try {
   process.exitCode = await main();

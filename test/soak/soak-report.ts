@@ -97,7 +97,7 @@ function lostText({ verdict }: SoakResult): readonly string[] {
   const { recordsIn, acknowledged, counts, deadLetters, openTransactions } = verdict;
   const reasons = [...counts.dropped, ...counts.deadLettered].map(([reason, count]) => `${reason} ${count}`);
   return [
-    `- ${acknowledged} records were acknowledged to producers; the source topic has ${recordsIn}, of them ${counts.controls} ticks and configurations`,
+    `- ${acknowledged} records were acknowledged to producers; the source topic has ${recordsIn}, of them ${recordsIn - counts.recordsIn} ticks, configurations and control records of another version`,
     `- ${counts.recordsIn} records = ${counts.processed} processed + ${counts.leftOut} left out (${reasons.join(', ')}); ${deadLetters} dead letters`,
     `- ${openTransactions} open transactions`,
   ];

@@ -66,7 +66,8 @@ const SOURCE = 'frame-features';
 
 /** Every record is there, and each of them was processed, left out for a reason, or a control record. */
 function unaccounted({ recordsIn, acknowledged, counts, deadLetters, topics }: SoakVerdict): string[] {
-  const { processed, leftOut, controls } = counts;
+  const { processed, leftOut } = counts;
+  const controls = counts.controls + (counts.dropped.get('unknown-control-record') ?? 0);
   const letters = [...counts.deadLettered.values()].reduce((sum, count) => sum + count, 0);
   const faults: string[] = [];
   if (recordsIn < acknowledged)
