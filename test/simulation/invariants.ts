@@ -46,15 +46,10 @@ export function brokenBalance(contents: Contents, counts: ReadonlyMap<string, re
           `${topology} task ${task}: ${count.recordsIn} in, ${count.processed} processed, ${count.leftOut} left out`,
         );
       }
+      const { due, there } = recordsDue(contents, topology, task);
+      if (count.recordsIn < due || count.recordsIn > there)
+        broken.push(`${topology} task ${task} took ${count.recordsIn} of ${due} to ${there} records`);
     }
-    const read = SIMULATED_TOPOLOGIES.find(({ name }) => name === topology)!.sources.map(
-      ({ topic }) => topic,
-    );
-    const there = read.flatMap((topic) => contents.get(topic)!.flat()).filter(isData).length;
-    const taken = tasks.reduce((sum, count) => sum + count.recordsIn, 0);
-    // with one input nothing waits for another; a merge ends where one of its inputs ends
-    if (read.length === 1 && topology === 'sim-detecting' && taken !== there)
-      broken.push(`${topology} took ${taken} of ${there} records`);
   }
   const sidelined = (topic: string): number => contents.get(topic)!.flat().length;
   if (late !== sidelined('late-records'))
@@ -62,6 +57,36 @@ export function brokenBalance(contents: Contents, counts: ReadonlyMap<string, re
   if (dead !== sidelined('dead-letters'))
     broken.push(`${dead} counted dead, ${sidelined('dead-letters')} in dead-letters`);
   return broken;
+}
+
+/** Records that a task has to have taken, all that come before the earliest end of its inputs, and those that it can have. */
+function recordsDue(contents: Contents, topology: string, task: number) {
+  const { sources } = SIMULATED_TOPOLOGIES.find(({ name }) => name === topology)!;
+  const channels = sources.flatMap(({ topic, span, writers }) => {
+    const partitions = contents.get(topic)!;
+    const read = span === 'same' ? [partitions[task]!] : partitions;
+    if (writers !== 'repartition') return read;
+    return read.flatMap((records) =>
+      partitions.map((_, writer) => records.filter((one) => isBy(one, writer))),
+    );
+  });
+  const timed = channels.map((records) => {
+    const dataTimesMs: number[] = [];
+    let timeMs = 0;
+    for (const record of records) {
+      timeMs = Math.max(timeMs, record.timestampMs);
+      if (isData(record)) dataTimesMs.push(timeMs);
+    }
+    return { dataTimesMs, endMs: timeMs };
+  });
+  // what is of the moment at which an input ends waits for more of it, unless there is no other
+  const endMs = timed.length === 1 ? Number.POSITIVE_INFINITY : Math.min(...timed.map((one) => one.endMs));
+  const timesMs = timed.flatMap((one) => one.dataTimesMs);
+  return { due: timesMs.filter((timeMs) => timeMs < endMs).length, there: timesMs.length };
+}
+
+function isBy({ headers }: CommittedRecord, writer: number): boolean {
+  return integerOf(headers, SOURCE_TASK_HEADER) === writer;
 }
 
 /** Whatever was spoiled on purpose is a dead letter, once, under its own code; and nothing else is. */

@@ -165,6 +165,10 @@ export const MUTATIONS: readonly Mutation[] = [
     replace:
       "$1 const said = decodeControl(record.headers); if (said?.kind === 'seal') source.channels[0].sealedUpToMs = said.sealedUpToMs;",
   }),
+  mutation('a broadcast is read by the task of its number alone', {
+    find: "node.span === 'same' ? [task]",
+    replace: "node.span !== 'all' ? [task]",
+  }),
   mutation('of the tasks of an instance that read a broadcast, one gets it', {
     find: 'for (const task of tasks) task.offer(partition, requestedOffset);',
     replace: '[...tasks][0]?.offer(partition, requestedOffset);',
