@@ -6,7 +6,7 @@ import type { Channel, HeldEvent, SessionContext, SessionState } from './session
 /** What of an event the fold looks at. Its channel and context are entered into the state. */
 export function heldOf(state: SessionState, event: PlaybackEvent, logMs: number): HeldEvent {
   const isRequest = event.event === 'request';
-  const clientMs = within(event.clientTimeMs, 0, TIME_MS_MAX);
+  const clientMs = within(saidAtMs(event), 0, TIME_MS_MAX);
   return {
     logMs,
     clientMs,
@@ -16,7 +16,8 @@ export function heldOf(state: SessionState, event: PlaybackEvent, logMs: number)
     context: contextOf(state, event),
     event: event.event,
     isRequest,
-    playerState: event.playerState,
+    // a response that does not tell how long it took does not tell when this was so
+    playerState: isUndated(event) ? null : event.playerState,
     startupDelayed: event.startupDelayed,
     mediaTimeMs: within(event.mediaTimeMs, -TIME_MS_MAX, TIME_MS_MAX),
     programTimeMs:
@@ -149,6 +150,19 @@ const MISSING_MAX = 10_000;
 const CHANNELS_MAX = 8;
 const CONTEXTS_MAX = 16;
 const RECENT_MAX = 32;
+
+/**
+ * A response is stamped with the time of its request, as the standard wants it, and has the state, the buffer and the
+ * playhead of its end: hls.js 1.7.4 tells rebuffering so, up to the length of the download before it begins.
+ */
+function saidAtMs({ event, clientTimeMs, timeToLastByteMs }: PlaybackEvent): number | null {
+  if (event !== 'response-received' || clientTimeMs === null) return clientTimeMs;
+  return clientTimeMs + (timeToLastByteMs ?? 0);
+}
+
+function isUndated(event: PlaybackEvent): boolean {
+  return event.event === 'response-received' && event.timeToLastByteMs === null;
+}
 
 function within(value: number | null, min: number, max: number): number | null {
   return value !== null && value >= min && value <= max ? value : null;

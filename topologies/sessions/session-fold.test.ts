@@ -37,6 +37,26 @@ test('a stall is from rebuffering to the next play, pause or end', () => {
   check('s.p..r.trt.p.q', 'play join=1000 playing=2500 stalls=1/3000');
 });
 
+test('a response is stamped with its request, and tells the state of its end', () => {
+  const arrivals = draw('s.p....r..p...q');
+  const response = (timeToLastByteMs: number | null) => {
+    const event = playbackEvent({
+      ...arrivals[1]!.event,
+      event: 'response-received',
+      sn: null,
+      clientTimeMs: CLIENT_START_MS + 2_000,
+      playerState: 'rebuffering',
+      timeToLastByteMs,
+    });
+    return { logMs: LOG_START_MS + 4_950, event };
+  };
+  for (const timeToLastByteMs of [2_900, null]) {
+    const all = [...arrivals, response(timeToLastByteMs)].toSorted((a, b) => a.logMs - b.logMs);
+    const [final] = finalsOf(run(all).results);
+    assert.equal(tell(final!.figures), 'play join=1000 playing=4500 stalls=1/1500');
+  }
+});
+
 test('an interruption under 100 ms is a micro stall', () => {
   const at = (afterMs: number, playerState: string, sn: number) => ({
     logMs: LOG_START_MS + afterMs,
