@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { sharePermille } from './arrivals.ts';
+import { placeFreezes } from './freezes.ts';
 import { conditionsAt, ORDINARY, placeIncidents, strengthPermille } from './incidents.ts';
 import { DEFAULT_POPULATION, playerVersionOf } from './population.ts';
 import { parseScenario, parseScenarioText, ScenarioError } from './scenario.ts';
@@ -135,4 +136,25 @@ test('the evening has more viewers than the night, and no steps', () => {
     return [...made].length;
   };
   assert.ok(came(dayMs + 20 * 3_600_000) > 5 * came(dayMs + 4 * 3_600_000));
+});
+
+test('a frozen picture is labelled where the stream has it, each one once', () => {
+  const freeze = (id: string, startMs: number) =>
+    ({ id, kind: 'encoder-freeze', startMs, durationMs: 1, cohort: { programmeId: 'news' } }) as const;
+  const scenario = scenarioOf(freeze('first', 5_000), outage, freeze('second', 5_000));
+  const at = (programmeId: string, startMs: number, endMs: number) => ({
+    programmeId,
+    startMs: START_MS + startMs,
+    endMs: START_MS + endMs,
+  });
+  const freezes = [at('news', 60_000, 66_000), at('news', 4_000, 8_000), at('sports', 9_000, 12_000)];
+  assert.throws(
+    () => placeFreezes(scenario, START_MS, freezes),
+    /second: news does not freeze from 5000 ms on/,
+  );
+  const placed = placeFreezes(scenario, START_MS, [...freezes, at('news', 30_000, 33_000)]);
+  assert.deepEqual(
+    placed.incidents.map(({ id, startMs, durationMs }) => `${id} ${startMs} ${durationMs}`),
+    ['first 30000 3000', 'a 1000 10000', 'second 60000 6000'],
+  );
 });

@@ -9,6 +9,7 @@
  */
 import type { Clock } from '../../runtime/port.ts';
 import { type AudienceCounts, audience } from './audience.ts';
+import { placeFreezes, type StreamFreeze } from './freezes.ts';
 import { HttpSender, type SenderCounts } from './http-sender.ts';
 import type { LabelsFile } from './labels.ts';
 import type { Population, Programme } from './population.ts';
@@ -22,6 +23,8 @@ export type StartAudienceOptions = {
   readonly viewers: number;
   readonly programmes: readonly Programme[];
   readonly scenario?: Scenario;
+  /** Where streams really freeze: incidents of that kind move there. They stay where the scenario has them when left out. */
+  readonly freezes?: readonly StreamFreeze[];
   readonly population?: Population;
   readonly clock: Clock;
   /** Ends after this long, ms of the clock; until it is stopped when left out. */
@@ -49,14 +52,18 @@ export type RunningAudience = {
   stop(): Promise<AudienceRun>;
 };
 
-/** Throws `CollectorError` (http-sender.ts) for an address that cannot be one. */
+/**
+ * Throws `CollectorError` (http-sender.ts) for an address that cannot be one, and `ScenarioError` for a freeze that no
+ * stream has.
+ */
 export function startAudience(options: StartAudienceOptions): RunningAudience {
   const { clock, seed } = options;
-  const scenario = options.scenario ?? NO_INCIDENTS;
   const startMs = clock.nowMs();
+  const given = options.scenario ?? NO_INCIDENTS;
+  const scenario = options.freezes === undefined ? given : placeFreezes(given, startMs, options.freezes);
   const speed = options.speed ?? 1;
   const untilMs = options.forMs === undefined ? Number.POSITIVE_INFINITY : startMs + options.forMs * speed;
-  const made = audience({ ...options, startMs, untilMs });
+  const made = audience({ ...options, scenario, startMs, untilMs });
   const sender = new HttpSender(options);
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
