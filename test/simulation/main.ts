@@ -76,6 +76,7 @@ type Totals = {
   done: number;
   events: number;
   derived: number;
+  ticks: number;
   failed: number[];
   recoveryMsMax: number;
   readonly fired: CellCounts;
@@ -88,6 +89,7 @@ async function runMany(options: Options): Promise<number> {
     done: 0,
     events: 0,
     derived: 0,
+    ticks: 0,
     failed: [],
     recoveryMsMax: 0,
     fired: new Map(),
@@ -126,6 +128,7 @@ function take(totals: Totals, options: Options, answer: JobAnswer): void {
   totals.done += 1;
   totals.events += answer.events;
   totals.derived += answer.derived;
+  totals.ticks += answer.ticks;
   totals.recoveryMsMax = Math.max(totals.recoveryMsMax, answer.recoveryMs);
   for (const [name, count] of answer.fired) countOne(totals.fired, name, count);
   for (const [name, count] of answer.notFired) countOne(totals.notFired, name, count);
@@ -146,6 +149,7 @@ function report({ seeds, events }: Options, totals: Totals, seconds: number): nu
   const missed = [...notFired.values()].reduce((sum, count) => sum + count, 0);
   say(
     `\n${done} seeds, ${totals.events} events (at least ${events} each), ${totals.derived} derived records compared, ` +
+      `${totals.ticks} ticks of readers that went on alone, ` +
       `${hits} faults (and ${missed} that did not fire), back within ${totals.recoveryMsMax} ms, ` +
       `${Math.round(seconds)} s, ${Math.round((3 * totals.events) / seconds)} events/s over two runs and a reference`,
   );
@@ -163,7 +167,8 @@ function progressOf({ seeds }: Options, totals: Totals, startedMs: number) {
     const seconds = (performance.now() - startedMs) / 1_000;
     const leftMinutes =
       totals.done === 0 ? '?' : (((seconds / totals.done) * (seeds - totals.done)) / 60).toFixed(1);
-    const line = `${totals.done} of ${seeds} seeds, ${totals.failed.length} failed, ${leftMinutes} min left`;
+    const rate = `${(totals.done / seconds).toFixed(1)} seeds/s`;
+    const line = `${totals.done} of ${seeds} seeds, ${totals.failed.length} failed, ${rate}, ${leftMinutes} min left`;
     process.stderr.write(isTerminal ? `\r\x1b[K${line}` : `${line}\n`);
   };
   const timer = setInterval(show, isTerminal ? 500 : 10_000);

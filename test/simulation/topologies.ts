@@ -235,6 +235,8 @@ const order: Reducer<Order, CohortPartial, CohortPartial> = {
     state.count += 1;
     state.hash = mix(mix(mixText(state.hash, value.programmeId), input.timeMs), value.scoreSum);
     state.hash = mix(state.hash, weightOf(context));
+    for (const sealedMs of context.sealsOf('cohort-partials', value.programmeId))
+      state.hash = mix(state.hash, sealedMs);
     return [{ kind: 'forward', key: value.programmeId, value: { ...value, scoreSum: state.hash } }];
   },
 };

@@ -110,6 +110,7 @@ const EMPTY_EVENT: PlaybackEvent = {
   heightPx: null,
   displayHeightPx: null,
   renditionId: null,
+  renditionShown: false,
   startupMs: null,
   stallCount: null,
   stallMs: null,
