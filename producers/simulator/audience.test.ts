@@ -133,6 +133,24 @@ test('an outage stalls its cohort and nobody else: everybody else says the same,
   assert.ok(troubles(cohort(ordinary)) <= 1, `${troubles(cohort(ordinary))} on an ordinary day`);
 });
 
+test('a frozen picture changes no report, and is labelled with those who had it on screen', () => {
+  const freeze = {
+    id: 'freeze',
+    kind: 'encoder-freeze',
+    startMs: 60_000,
+    durationMs: 6_000,
+    cohort: { programmeId: 'sports' },
+  } as const;
+  const frozen = someAudience({ scenario: scenarioOf(freeze) });
+  assert.deepEqual([...frozen].map(textOf), [...someAudience()].map(textOf));
+  const [label] = frozen.keeper.labels();
+  assert.ok(label!.sessionsAffected >= 5 && label!.sessionsAffected <= 25, `${label!.sessionsAffected}`);
+  assert.deepEqual(label!.expectedAlert, {
+    scope: 'stream',
+    labels: { programmeId: 'sports', defectType: 'video-freeze' },
+  });
+});
+
 test('before an incident its own cohort says the same as on an ordinary day', () => {
   const before = (beacons: Iterable<Beacon>) =>
     [...beacons].filter(({ dueMs }) => dueMs < START_MS + OUTAGE.startMs).map(textOf);

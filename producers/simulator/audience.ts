@@ -165,7 +165,8 @@ function takeSeat(
   const own = incidents.filter(({ cohort }) => isInCohort(viewer, cohort));
   const events = watch({
     viewer,
-    incidents: own,
+    // A frozen picture is delivered like any other.
+    incidents: own.filter(({ kind }) => kind !== 'encoder-freeze'),
     random: random.fork('viewing'),
     arrivalMs,
     untilMs: options.untilMs,
