@@ -1,5 +1,6 @@
 /** What the user is told when a command ends badly: one line that says what is wrong and what to do. */
 import { CommanderError } from 'commander';
+import { SinkError } from '../consumers/postgres-sink/errors.ts';
 import { SetupError } from '../local/setup-error.ts';
 import { IngestError } from '../producers/ingest/stream-spec.ts';
 import { TopologyError } from '../runtime/define-topology.ts';
@@ -50,6 +51,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return failure(error.message, error.fix, EXIT_USAGE);
   if (error instanceof ExpectedError) return failure(error.message, error.fix, error.exitCode);
   if (error instanceof SetupError) return failure(error.message, error.fix, error.exitCode);
+  if (error instanceof SinkError) return failure(error.message, error.fix);
   if (error instanceof LogError) return failure(`Kafka: ${error.message}`, fixOfLog(error));
   // These say in their message what to do.
   if (error instanceof RegistryError || error instanceof IngestError || error instanceof StateError)

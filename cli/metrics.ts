@@ -1,6 +1,8 @@
 /** The metrics of this process, and the options that say where they are served. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Sink } from '../consumers/postgres-sink/sink.ts';
+import { collectSinkMetrics } from '../consumers/postgres-sink/sink-prometheus.ts';
 import { choosePort, LOOPBACK } from '../local/ports.ts';
 import { type CollectorMetrics, collectCollectorMetrics } from '../producers/collector/metrics.ts';
 import type { Collector } from '../producers/collector/server.ts';
@@ -38,6 +40,7 @@ export class ProcessMetrics {
   readonly #workerMetrics: WorkerMetricsCollector;
   #workers: Workers | null = null;
   #ingest: Ingest | null = null;
+  #sink: Sink | null = null;
   readonly #collectorMetrics: CollectorMetrics;
   #collector: Collector | null = null;
   #health: Health = { status: 'starting' };
@@ -58,6 +61,7 @@ export class ProcessMetrics {
       () => this.#workers?.metrics() ?? [],
     );
     registerIngest(this.#registry, () => this.#ingest?.stats() ?? []);
+    collectSinkMetrics(this.#registry, this.#clock, () => this.#sink?.metrics() ?? null);
     this.#collectorMetrics = collectCollectorMetrics(this.#registry, () => this.#collector?.stats() ?? null);
   }
 
@@ -84,6 +88,14 @@ export class ProcessMetrics {
     this.#collector = collector;
     if (this.#workers === null) this.#health = { status: 'ok' };
     collector.done.catch((error: unknown) => {
+      this.#health = { status: 'failed', detail: messageOf(error) };
+    });
+  }
+
+  watchSink(sink: Sink): void {
+    this.#sink = sink;
+    if (this.#workers === null) this.#health = { status: 'ok' };
+    sink.failed.catch((error: unknown) => {
       this.#health = { status: 'failed', detail: messageOf(error) };
     });
   }

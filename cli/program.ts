@@ -11,7 +11,9 @@ import { addDoctor, runDoctor } from './commands/doctor.ts';
 import { addIngest, runIngest } from './commands/ingest.ts';
 import { addReset, runReset } from './commands/reset.ts';
 import { addRun, runRun } from './commands/run.ts';
+import { addScore, runScore } from './commands/score.ts';
 import { addSimulate, runSimulate } from './commands/simulate.ts';
+import { addSink, runSink } from './commands/sink.ts';
 import { addStart, runStart } from './commands/start.ts';
 import { addTail, runTail } from './commands/tail.ts';
 import { addTopics, runTopics } from './commands/topics.ts';
@@ -43,6 +45,8 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addIngest(program, bind(runIngest));
   addCollect(program, bind(runCollect));
   addSimulate(program, bind(runSimulate));
+  addSink(program, bind(runSink));
+  addScore(program, bind(runScore));
   addDoctor(program, bind(runDoctor));
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -50,8 +50,10 @@ export type LocalPostgresOptions = {
   readonly dataDir: string;
   readonly onProgress: OnProgress;
   readonly signal?: AbortSignal | undefined;
-  /** For tests: a random port, nothing is forced to disk, and the folder is removed at the end. */
+  /** For tests: a random port, not durable, and the folder is removed at the end. */
   readonly ephemeral?: boolean;
+  /** False forces nothing to disk: for tests, which survive no crash of the machine. */
+  readonly durable?: boolean;
 };
 
 export type ResolvePostgresOptions = LocalPostgresOptions & { readonly env?: NodeJS.ProcessEnv };
@@ -91,6 +93,7 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
     const user = serverUser(folder, programs);
     const secrets = ownSecrets(folder);
     const ephemeral = options.ephemeral ?? false;
+    const isDurable = options.durable ?? !ephemeral;
     const supervisor = startSupervisor({
       lock,
       logsDir: folder,
@@ -105,6 +108,7 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
       user,
       secrets,
       ephemeral,
+      isDurable,
       supervisor,
       logPath,
       closing: null,
@@ -184,6 +188,7 @@ type Run = LocalPostgresOptions & {
   readonly user: ServerUser;
   readonly secrets: Secrets;
   readonly ephemeral: boolean;
+  readonly isDurable: boolean;
   readonly supervisor: Supervisor;
   readonly logPath: string;
   closing: Promise<void> | null;
@@ -219,12 +224,12 @@ async function lockFolder(folder: string): Promise<Lock> {
 }
 
 async function startServer(run: Run): Promise<Started> {
-  await prepareData({ ...run, adminPassword: run.secrets.adminPassword, isDurable: !run.ephemeral });
+  await prepareData({ ...run, adminPassword: run.secrets.adminPassword });
   let wanted = run.ephemeral ? undefined : (rememberedPort(run.folder) ?? PREFERRED_POSTGRES_PORT);
   for (let attempt = 1; ; attempt++) {
     if (run.closing !== null || run.signal?.aborted) throw interrupted();
     const port = await choosePort(wanted, new Set());
-    const spec = postgresServer({ ...run, port, isDurable: !run.ephemeral });
+    const spec = postgresServer({ ...run, port });
     const server = run.supervisor.start(spec);
     const failure = await readiness(run, server, port);
     if (failure === null) {

@@ -25,8 +25,8 @@ export type FollowOptions = {
   readonly onRecord: (record: FollowedRecord) => Promise<boolean> | boolean;
   /** Told after each fetch: false while there is more to read than was read. Reading waits for it. */
   readonly onCaughtUp?: (isCaughtUp: boolean) => Promise<void> | void;
-  /** Told of the bounds of each partition that was fetched, before its records. */
-  readonly onBounds?: (at: TopicPartition, bounds: LogBounds) => void;
+  /** Told of each partition that was fetched, after its records: where reading goes on, markers and the like behind it. */
+  readonly onRead?: (at: TopicPartition & { readonly offset: number }, bounds: LogBounds) => void;
 };
 
 /** `latest` begins behind what is committed now. A time is not a place: read from the beginning and leave out. */
@@ -72,10 +72,11 @@ export async function followLog(options: FollowOptions): Promise<void> {
       let isCaughtUp = true;
       for (const part of fetched) {
         const name = `${part.topic}/${part.partition}`;
-        options.onBounds?.(part, part.bounds);
         reader.reset(part, offsets.get(name)!.offset);
         while (reader.next()) if (await options.onRecord(recordAt(reader, part))) return;
-        offsets.set(name, { topic: part.topic, partition: part.partition, offset: reader.position });
+        const next = { topic: part.topic, partition: part.partition, offset: reader.position };
+        offsets.set(name, next);
+        options.onRead?.(next, part.bounds);
         if (reader.position < part.bounds.stableEnd) isCaughtUp = false;
       }
       await options.onCaughtUp?.(isCaughtUp);
