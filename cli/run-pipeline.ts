@@ -1,9 +1,11 @@
 /** One run of the whole pipeline in this process: from the first record to an end in order. */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import type { AudienceRecord } from '../consumers/summary/audience-record.ts';
 import type { RunRecord } from '../consumers/summary/run-record.ts';
 import type { RunTiming } from '../consumers/summary/summary.ts';
 import type { Ingest, StreamResult } from '../producers/ingest/ingest.ts';
+import type { LabelsFile } from '../producers/simulator/labels.ts';
 import type { Clock } from '../runtime/port.ts';
 import type { QosAlert } from '../schemas/records.ts';
 import { readingCodec } from './cluster.ts';
@@ -12,12 +14,16 @@ import { startIngestService } from './ingest-service.ts';
 import { aborted } from './interruption.ts';
 import type { ProcessMetrics } from './metrics.ts';
 import { type RunWatcher, watchRun } from './run-watcher.ts';
+import { type AudiencePlan, RETENTION_DAYS, type Services, startServices } from './services.ts';
 import type { Prepared } from './start-setup.ts';
 import { TOPOLOGIES } from './topologies.ts';
 import { startWorkers, type Workers } from './workers.ts';
 
 export type PipelineOptions = {
   readonly prepared: Prepared;
+  readonly env: NodeJS.ProcessEnv;
+  readonly dataDir: string;
+  readonly audience: AudiencePlan;
   /** Counted from the first record; null for no end. */
   readonly forMs: number | null;
   readonly clock: Clock;
@@ -29,7 +35,7 @@ export type PipelineOptions = {
   readonly processStartedAtMs: number;
   /** What takes so long, in words. */
   readonly say: (text: string) => void;
-  readonly onWatching: () => void;
+  readonly onWatching: (services: Services) => void;
   readonly onFirstRecord: (timing: Pick<RunTiming, 'setupMs' | 'firstRecordMs'>) => void;
   readonly onAlert: (alert: QosAlert, isOfEarlierRun: boolean) => void;
   readonly onEnding: (why: EndReason) => void;
@@ -39,6 +45,11 @@ export type EndReason = 'time-is-up' | 'interrupted' | 'streams-ended' | 'failed
 
 export type RunResult = {
   readonly run: RunRecord;
+  readonly audience: AudienceRecord;
+  /** What went wrong for the simulated audience; null where there was none. */
+  readonly labels: LabelsFile | null;
+  /** Log time up to which everything was read. */
+  readonly endMs: number;
   readonly timing: RunTiming;
   readonly endedBy: EndReason;
   /** Why it failed; null when it did not. */
@@ -52,6 +63,7 @@ const SETTLE_MS_MAX = 20_000;
 const SETTLE_POLL_MS = 100;
 /** With a part of it gone, an end in order may never come. */
 const BROKEN_END_MS_MAX = 8_000;
+const NEVER = new Promise<never>(() => {});
 
 /** Throws when it cannot even begin; what fails later is in the result, after everything was ended. */
 export async function runPipeline(options: PipelineOptions): Promise<RunResult> {
@@ -77,23 +89,37 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   });
   metrics.watchWorkers(workers);
   closing.defer(() => (isOver ? undefined : soon(options, [workers.stop()])));
+  const services = await startServices({
+    ...options,
+    port: prepared.port,
+    registry: prepared.registry,
+    postgres: prepared.postgres,
+    retentionDays: RETENTION_DAYS,
+    onAcknowledged: metrics.onAcknowledged,
+  });
+  metrics.watchCollector(services.collector);
+  closing.defer(() => services.stop());
   const setupMs = clock.nowMs() - processStartedAtMs;
   const { ffmpegPath, streams } = prepared;
   const ingest = await startIngestService({ ...access, streams, ffmpegPath, probeId: hostname() });
   metrics.watchIngest(ingest);
   closing.defer(() => (isOver ? undefined : soon(options, [ingest.stop()])));
-  options.onWatching();
+  options.onWatching(services);
+  services.openDoors();
   void watcher.firstRecord.then((atMs) =>
     options.onFirstRecord({ setupMs, firstRecordMs: atMs - processStartedAtMs }),
   );
-  const ended = await untilEnd(options, watcher, workers, ingest);
+  const ended = await untilEnd(options, watcher, { workers, ingest, services });
   options.onEnding(ended.endedBy);
   const ingestEndedAtMs = clock.nowMs();
-  const failure = await endInOrder(options, watcher, workers, ingest, ended.failure);
+  const failure = await endInOrder(options, watcher, { workers, ingest, services }, ended.failure);
   isOver = true;
   const firstAtMs = watcher.run.firstRecordAtMs;
   return {
     run: watcher.run,
+    audience: watcher.audience,
+    labels: services.labels(),
+    endMs: watcher.latestSourceTimeMs(),
     timing: {
       setupMs,
       firstRecordMs: firstAtMs === null ? null : firstAtMs - processStartedAtMs,
@@ -105,13 +131,14 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   };
 }
 
+type Parts = { readonly workers: Workers; readonly ingest: Ingest; readonly services: Services };
+
 type Ended = { readonly endedBy: EndReason; readonly failure: unknown };
 
 async function untilEnd(
   options: PipelineOptions,
   watcher: RunWatcher,
-  workers: Workers,
-  ingest: Ingest,
+  { workers, ingest, services }: Parts,
 ): Promise<Ended> {
   const { clock, forMs, prepared, signal } = options;
   const settled = new AbortController();
@@ -134,7 +161,9 @@ async function untilEnd(
       nothingDecoded(),
       ingest.done.then(by('streams-ended')),
       prepared.cluster.broken.then((failure): Ended => ({ endedBy: 'failed', failure })),
+      prepared.postgres?.broken.then((failure): Ended => ({ endedBy: 'failed', failure })) ?? NEVER,
       workers.failed,
+      services.failed,
       watcher.failed,
     ]);
   } catch (failure) {
@@ -148,24 +177,25 @@ async function untilEnd(
 async function endInOrder(
   options: PipelineOptions,
   watcher: RunWatcher,
-  workers: Workers,
-  ingest: Ingest,
+  { workers, ingest, services }: Parts,
   failedBefore: unknown,
 ): Promise<unknown> {
   watcher.run.endIngest(options.clock.nowMs());
   if (failedBefore === null) {
     try {
+      await services.endReports();
       await ingest.stop();
       await settle(options, watcher, workers);
       await workers.stop();
       await watcher.catchUp();
+      await services.sink?.catchUp();
       return null;
     } catch (error) {
       failedBefore = error;
     }
   }
   options.logger.info({ err: failedBefore }, 'the run failed');
-  await soon(options, [ingest.stop(), workers.stop()]);
+  await soon(options, [services.stop(), ingest.stop(), workers.stop()]);
   return failedBefore;
 }
 
@@ -183,7 +213,7 @@ async function settle(
   workers: Workers,
 ): Promise<void> {
   await watcher.catchUp();
-  const lastRecordMs = watcher.latestFeatureTimeMs();
+  const lastRecordMs = watcher.latestSourceTimeMs();
   const deadlineMs = clock.nowMs() + SETTLE_MS_MAX;
   const isBehind = () =>
     workers.metrics().some(({ tasks }) => tasks.some(({ timeMs }) => timeMs < lastRecordMs));

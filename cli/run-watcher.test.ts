@@ -4,7 +4,7 @@ import { encodeControl } from '../runtime/control-records.ts';
 import { MemoryBroker } from '../runtime/memory-broker.ts';
 import { localCodec } from '../runtime/value-codec.ts';
 import { VirtualClock } from '../runtime/virtual-clock.ts';
-import { kafkaConfigs, partitionsOf } from '../schemas/topics.ts';
+import { newTopics } from '../schemas/topics.ts';
 import { chunk } from '../test/support/tiny-topologies.ts';
 import { watchRun } from './run-watcher.ts';
 
@@ -28,7 +28,7 @@ test('a run begins where the log ends, and catching up reads all that is there',
       ['two', 1],
     ],
   );
-  assert.equal(watcher.latestFeatureTimeMs(), T0 + 1000);
+  assert.equal(watcher.latestSourceTimeMs(), T0 + 1000);
   assert.ok((await watcher.firstRecord) >= T0 + 1000);
   await clock.run(watcher.stop());
 });
@@ -47,14 +47,7 @@ test('a record that cannot be decoded is told of and left out', async () => {
 function openWorld() {
   const clock = new VirtualClock({ startMs: T0, wakesMax: 10_000 });
   const broker = new MemoryBroker({ clock });
-  broker.createTopics(
-    (['frame-features', 'stream-defects', 'qos-alerts'] as const).map((topic) => ({
-      topic,
-      partitions: partitionsOf(topic, 1),
-      replicas: 1,
-      configs: kafkaConfigs(topic),
-    })),
-  );
+  broker.createTopics(newTopics(1));
   const undecodable: string[] = [];
   return {
     clock,

@@ -1,6 +1,7 @@
 /** Everything that has to be there before a run can begin, got side by side where that is possible. */
 import type { Logger } from 'pino';
 import { resolveFfmpeg } from '../local/ffmpeg.ts';
+import { type Postgres, resolvePostgres } from '../local/postgres.ts';
 import type { OnProgress } from '../local/progress.ts';
 import { reportStep } from '../local/progress.ts';
 import { type Cluster, resolveCluster } from '../local/resolve.ts';
@@ -10,7 +11,7 @@ import type { FaultTruth } from '../producers/demo/truth.ts';
 import type { StreamSpecInput } from '../producers/ingest/stream-spec.ts';
 import { applicationIdOf, deployTopics } from '../runtime/deploy.ts';
 import { openKafkajsPort } from '../runtime/kafkajs-port.ts';
-import type { LogPort } from '../runtime/port.ts';
+import type { AdminPort } from '../runtime/port.ts';
 import { openRegistry, type Registry, registerSchemas } from '../schemas/registry.ts';
 import { ExpectedError } from './failure.ts';
 import { readStreamsFile } from './streams-file.ts';
@@ -19,8 +20,10 @@ import { TOPOLOGIES } from './topologies.ts';
 export type Prepared = {
   readonly cluster: Cluster;
   readonly registry: Registry;
-  /** For the run's own subscriber and for deploying. */
-  readonly port: LogPort;
+  /** For the run's own subscriber, for deploying and for the services. */
+  readonly port: AdminPort;
+  /** Null where no tables are wanted. */
+  readonly postgres: Postgres | null;
   readonly ffmpegPath: string;
   readonly streams: readonly StreamSpecInput[];
   /** Null for streams of the user's own. */
@@ -35,6 +38,8 @@ export type PrepareOptions = {
   readonly seed: number;
   /** Of the demonstration's streams, before they repeat. */
   readonly demoDurationMs: number;
+  /** Whether results go into PostgreSQL as well. */
+  readonly withTables: boolean;
   readonly onProgress: OnProgress;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -46,13 +51,26 @@ export type PrepareOptions = {
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const abort = new AbortController();
   const signal = AbortSignal.any([options.signal, abort.signal]);
-  const parts = [prepareCluster({ ...options, signal }), prepareStreams({ ...options, signal })] as const;
+  const parts = [
+    prepareCluster({ ...options, signal }),
+    prepareStreams({ ...options, signal }),
+    preparePostgres({ ...options, signal }),
+  ] as const;
   // One that fails ends the other: nobody waits for a download when there is no Java.
   for (const part of parts) part.catch(() => abort.abort());
-  const [cluster, streams] = await Promise.allSettled(parts);
+  const [cluster, streams, postgres] = await Promise.allSettled(parts);
   if (options.signal.aborted) throw interrupted();
-  if (cluster.status === 'rejected' || streams.status === 'rejected') throw firstCause([cluster, streams]);
-  return { ...cluster.value, ...streams.value };
+  if (cluster.status === 'rejected' || streams.status === 'rejected' || postgres.status === 'rejected')
+    throw firstCause([cluster, streams, postgres]);
+  return { ...cluster.value, ...streams.value, postgres: postgres.value };
+}
+
+async function preparePostgres(options: PrepareOptions): Promise<Postgres | null> {
+  const { env, dataDir, onProgress, signal, closing } = options;
+  if (!options.withTables) return null;
+  const postgres = await resolvePostgres({ env, dataDir, onProgress, signal });
+  closing.defer(() => postgres.stop());
+  return postgres;
 }
 
 async function prepareCluster(

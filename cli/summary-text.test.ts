@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { compareAudience } from '../consumers/summary/audience-comparison.ts';
+import { AudienceRecord } from '../consumers/summary/audience-record.ts';
 import type { RunSummary } from '../consumers/summary/summary.ts';
+import { blankRecord } from '../schemas/blank-record.ts';
 import { firstRecordLine, summaryLines } from './summary-text.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -8,6 +11,7 @@ const plain: Terminal = { isTty: false, hasColour: false, columns: 80, write: ()
 
 const SUMMARY: RunSummary = {
   version: 1,
+  audience: null,
   timing: { setupMs: 11_200, firstRecordMs: 12_840, watchedMs: 20_000 },
   streams: [
     stream('demo-city', 500, 'features'),
@@ -116,3 +120,50 @@ function fault(
     alertStatus,
   };
 }
+
+test('viewers: sessions, causes, and what was found of the incidents that were put in', () => {
+  const record = new AudienceRecord();
+  record.beacon('a', 11_000);
+  const window = {
+    sessionKey: 'a',
+    kind: 'window',
+    windowStartMs: 10_000,
+    windowEndMs: 20_000,
+    outcome: 'play',
+  };
+  record.score(
+    blankRecord('qos-scores', {
+      ...window,
+      score: 80,
+      sessionScore: 80,
+      causes: ['stalls'],
+      causePoints: [20],
+    }),
+    24_000,
+  );
+  const incident = {
+    incidentId: 'cdn-b-outage',
+    kind: 'cdn-outage',
+    startMs: 12_000,
+    endMs: 20_000,
+    expectedAlert: { scope: 'audience', labels: { cdn: 'cdn-b' } },
+    sessionsAffected: 7,
+  } as const;
+  const alert = blankRecord('qos-alerts', {
+    alertId: 'x',
+    alertName: 'AudienceScoreLow',
+    scope: 'audience',
+    cdn: 'cdn-b',
+    startsAtMs: 20_000,
+    firedAtMs: 30_000,
+    affectedSessions: 6,
+  });
+  const comparison = compareAudience([incident], [alert], 90_000);
+  const audience = { ...record.summary(), comparison };
+  const text = summaryLines({ ...SUMMARY, audience }, plain).join('\n');
+  assert.match(text, /Viewers\n {2}1 reports of 1 sessions \(1 play\)/);
+  assert.match(text, /mean score 80\.0; lost to stalls \(1\)/);
+  assert.match(text, /p50 13000 ms/);
+  assert.match(text, /cdn-b-outage +00:00:12 +7 sessions +found +AudienceScoreLow +18000 ms +6 sessions/);
+  assert.match(text, /1 found, 0 missed, 0 not finished, 0 false audience alarms/);
+});

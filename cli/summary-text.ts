@@ -7,6 +7,7 @@ import type {
   RunTiming,
 } from '../consumers/summary/summary.ts';
 import { mediaTime, seconds, streamLabel } from '../consumers/tail/record-line.ts';
+import { audienceLines } from './audience-text.ts';
 import { styled, type Terminal, table } from './terminal.ts';
 
 /** Lines of text; `terminal` decides on colours only. */
@@ -25,6 +26,9 @@ export function summaryLines(summary: RunSummary, terminal: Terminal): readonly 
           heading('Compared with the faults that were put in (the pipeline never saw this list)'),
           ...indent(comparisonLines(summary.comparison, terminal)),
         ]),
+    ...(summary.audience === null
+      ? []
+      : [heading('Viewers'), ...indent(audienceLines(summary.audience, terminal))]),
   ];
 }
 

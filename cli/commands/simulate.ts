@@ -146,7 +146,7 @@ function started(start: () => RunningAudience): RunningAudience {
   }
 }
 
-function scenarioOfFile(file: string | undefined): Scenario {
+export function scenarioOfFile(file: string | undefined): Scenario {
   if (file === undefined) return NO_INCIDENTS;
   try {
     return parseScenarioText(textOf(file, 'scenario'));
@@ -183,7 +183,7 @@ function textOf(file: string, what: string): string {
   }
 }
 
-function writeLabels(file: string, labels: LabelsFile): void {
+export function writeLabels(file: string, labels: LabelsFile): void {
   try {
     writeFileSync(file, `${JSON.stringify(labels, null, 2)}\n`);
   } catch (error) {

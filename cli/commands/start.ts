@@ -6,24 +6,32 @@ import { interrupted } from '../../local/setup-error.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { alertLine } from '../alert-line.ts';
 import type { Action, CliContext } from '../context.ts';
+import { demoScenario } from '../demo-audience.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED, ExpectedError, UsageError } from '../failure.ts';
 import { openLog } from '../logging.ts';
 import { addMetricsOptions, type MetricsFlags, ProcessMetrics, USUAL_METRICS_PORT } from '../metrics.ts';
 import { progressView } from '../progress-view.ts';
 import { type EndReason, type RunResult, runPipeline } from '../run-pipeline.ts';
-import { prepare } from '../start-setup.ts';
+import type { AudiencePlan } from '../services.ts';
+import { type Prepared, prepare } from '../start-setup.ts';
 import { firstRecordLine, summaryLines } from '../summary-text.ts';
-import { jsonLine, line } from '../terminal.ts';
+import { jsonLine, line, styled } from '../terminal.ts';
 import { faultsWithin } from '../truth-list.ts';
 import { parseDurationMs, wholeNumber } from '../values.ts';
 import { versionOf } from '../version.ts';
 import { failIfAnyFailed } from './ingest.ts';
+import { scenarioOfFile, writeLabels } from './simulate.ts';
 
 export type StartOptions = MetricsFlags & {
   /** Null: until Ctrl-C. */
   readonly for?: number;
   readonly streams?: string;
   readonly seed?: number;
+  /** Of the simulated audience; 0 for none. Absent: as many as usual for the demonstration, none for streams of one's own. */
+  readonly viewers?: number;
+  readonly scenario?: string;
+  readonly labels?: string;
+  readonly database: boolean;
   readonly strict: boolean;
   readonly json: boolean;
   readonly dataDir?: string;
@@ -33,6 +41,8 @@ export type StartOptions = MetricsFlags & {
 const DEMO_DURATION_MS = 60_000;
 const DEMO_DURATION_MS_LEAST = 20_000;
 const SEED = 1;
+const VIEWERS = 120;
+const VIEWERS_MAX = 100_000;
 
 export function addStart(program: Command, run: (options: StartOptions) => Promise<void>): void {
   const command = program
@@ -57,6 +67,17 @@ export function addStart(program: Command, run: (options: StartOptions) => Promi
       `other places for the faults (${SEED} otherwise)`,
       wholeNumber('seed', 0, 2 ** 31 - 1),
     )
+    .option(
+      '--viewers <n>',
+      `simulated viewers that report to the collector (${VIEWERS} otherwise, none with --streams)`,
+      wholeNumber('number of viewers', 0, VIEWERS_MAX),
+    )
+    .option(
+      '--scenario <file.json>',
+      'what goes wrong for them, see docs/scenarios.md (an outage of a CDN, then others)',
+    )
+    .option('--labels <file.json>', 'write down what went wrong for them, at the end')
+    .option('--no-database', 'without PostgreSQL: nothing goes into tables, all else works')
     .option('--strict', 'exit with 1 when a fault was missed or a defect found that is none', false)
     .option('--json', 'print the summary as JSON on stdout, and nothing else there', false)
     .option(
@@ -106,6 +127,7 @@ export const runStart: Action<StartOptions> = async (context, options) => {
       Math.max(options.for ?? DEMO_DURATION_MS, DEMO_DURATION_MS_LEAST),
       DEMO_DURATION_MS,
     ),
+    withTables: options.database,
     onProgress: view.onProgress,
     logger: log.logger,
     signal: interruption.signal,
@@ -114,8 +136,12 @@ export const runStart: Action<StartOptions> = async (context, options) => {
   if (interruption.signal.aborted) throw interrupted();
   const names = prepared.streams.map(({ programmeId }) => programmeId).join(', ');
   const alerts = options.json ? err : out;
+  const audience = audienceOf(options, prepared.streams);
   const result = await runPipeline({
     prepared,
+    env,
+    dataDir,
+    audience,
     forMs: options.for ?? null,
     clock: systemClock,
     logger: log.logger,
@@ -123,7 +149,10 @@ export const runStart: Action<StartOptions> = async (context, options) => {
     signal: interruption.signal,
     say: (text) => line(err, text),
     processStartedAtMs: Math.round(performance.timeOrigin),
-    onWatching: () => {
+    onWatching: ({ console: served, collector, tokenFile }) => {
+      line(err, styled(err, 'bold', `console at ${served.url}`));
+      line(err, `collector at ${collector.url}/t/TOKEN/v2/events, the token is in ${tokenFile}`);
+      if (prepared.postgres !== null) line(err, `tables in PostgreSQL at ${prepared.postgres.address}`);
       line(
         err,
         `Kafka at ${prepared.cluster.brokers.join(',')}, schemas at ${prepared.registry.url}, log in ${log.file}`,
@@ -143,11 +172,27 @@ export const runStart: Action<StartOptions> = async (context, options) => {
     prepared.truth === null || result.failure !== null
       ? null
       : faultsWithin(prepared.truth, result.run.watchedUpToMs());
-  const summary = summarise(result.run, truth, result.timing);
+  const { labels } = result;
+  if (options.labels !== undefined && labels !== null) writeLabels(options.labels, labels);
+  const summary = summarise(result.run, truth, result.timing, {
+    record: result.audience,
+    incidents: labels?.incidents ?? null,
+    endMs: result.endMs,
+  });
   if (options.json) jsonLine(out, summary);
   else for (const text of ['', ...summaryLines(summary, out)]) line(out, text);
   return exitCodeOf(result, summary, options, context);
 };
+
+/** One's own streams have viewers of one's own. */
+function audienceOf(options: StartOptions, streams: Prepared['streams']): AudiencePlan {
+  const viewers = options.viewers ?? (options.streams === undefined ? VIEWERS : 0);
+  if (viewers === 0) return null;
+  const scenario =
+    options.scenario === undefined ? demoScenario(options.for ?? null) : scenarioOfFile(options.scenario);
+  const programmeIds = [...new Set(streams.map(({ programmeId }) => programmeId))];
+  return { viewers, seed: options.seed ?? SEED, scenario, programmeIds };
+}
 
 const ENDING: Readonly<Record<EndReason, string>> = {
   'time-is-up': 'time is up: ending in order',

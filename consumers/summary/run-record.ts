@@ -31,6 +31,8 @@ export type SeenAlert = {
   latest: QosAlert;
   /** Seen in this run. */
   versions: number;
+  /** Its first version was among them. */
+  readonly isNew: boolean;
 };
 
 /**
@@ -63,12 +65,12 @@ export class RunRecord {
 
   /** Alerts about at least one defect of this run, by their latest version. */
   get alerts(): readonly SeenAlert[] {
-    return [...this.#alerts.values()].filter(({ latest }) => this.#isOurs(latest));
+    return [...this.#alerts.values()].filter((seen) => this.#isOurs(seen));
   }
 
   /** Alerts that changed, but tell of defects of an earlier run only. */
   get carriedOverAlerts(): number {
-    const others = [...this.#alerts.values()].filter(({ latest }) => !this.#isOurs(latest));
+    const others = [...this.#alerts.values()].filter((seen) => !this.#isOurs(seen));
     return others.filter(({ latest }) => !latest.defectIds.some((id) => this.#silenceDefects.has(id))).length;
   }
 
@@ -131,7 +133,11 @@ export class RunRecord {
   }
 
   takeAlert(alert: QosAlert, seenAtMs: number): void {
-    const known = this.#alerts.get(alert.alertId) ?? { latest: alert, versions: 0 };
+    const known = this.#alerts.get(alert.alertId) ?? {
+      latest: alert,
+      versions: 0,
+      isNew: alert.version === 1,
+    };
     if (known.versions > 0 && alert.version <= known.latest.version) return;
     this.#alerts.set(alert.alertId, known);
     known.latest = alert;
@@ -153,8 +159,8 @@ export class RunRecord {
     );
   }
 
-  #isOurs({ defectIds, version }: QosAlert): boolean {
-    return defectIds.length === 0 ? version === 1 : defectIds.some((id) => this.defects.has(id));
+  #isOurs({ latest: { defectIds }, isNew }: SeenAlert): boolean {
+    return defectIds.length === 0 ? isNew : defectIds.some((id) => this.defects.has(id));
   }
 
   /**

@@ -1,4 +1,6 @@
 /** The account of one run: what was watched, what was found, how fast, and how that compares with the truth. */
+import { type AudienceComparison, compareAudience, type LabelledIncident } from './audience-comparison.ts';
+import type { AudienceRecord, AudienceSummary } from './audience-record.ts';
 import { compareWithTruth, type FaultResult, type FoundDefect, type InjectedFault } from './comparison.ts';
 import { type LatencyFigures, latencyFigures } from './latency.ts';
 import type { Delay, RunRecord, WatchedStream } from './run-record.ts';
@@ -84,12 +86,24 @@ export type RunSummary = {
   readonly latency: LatencySummary;
   /** Null where no list of faults is known: streams that are not the demo's. */
   readonly comparison: ComparisonSummary | null;
+  /** Null where nothing was reported. */
+  readonly audience: (AudienceSummary & { readonly comparison: AudienceComparison | null }) | null;
+};
+
+/** The viewers' part of a run. */
+export type AudiencePart = {
+  readonly record: AudienceRecord;
+  /** Null where no list of incidents is known: viewers that are not simulated. */
+  readonly incidents: readonly LabelledIncident[] | null;
+  /** Log time up to which everything was read. */
+  readonly endMs: number;
 };
 
 export function summarise(
   run: RunRecord,
   truth: readonly InjectedFault[] | null,
   timing: RunTiming,
+  audience: AudiencePart | null = null,
 ): RunSummary {
   const streams = [...run.streams.values()].map(streamSummary);
   const defects = [...run.defects.values()].map(({ latest }) => latest);
@@ -121,6 +135,25 @@ export function summarise(
     },
     latency: latencyOf(run),
     comparison: truth === null ? null : comparisonOf(run, truth),
+    audience: audience === null || audience.record.beacons === 0 ? null : audienceOf(run, audience),
+  };
+}
+
+function audienceOf(run: RunRecord, { record, incidents, endMs }: AudiencePart): RunSummary['audience'] {
+  const alerts = run.alerts.map(({ latest }) => latest);
+  return {
+    ...record.summary(),
+    comparison:
+      incidents === null
+        ? null
+        : compareAudience(
+            // what had not begun could not be found; stream faults are compared with their own list
+            incidents.filter(
+              ({ startMs, expectedAlert }) => startMs < endMs && expectedAlert.scope === 'audience',
+            ),
+            alerts,
+            endMs,
+          ),
   };
 }
 
