@@ -151,6 +151,12 @@ test('a frozen picture changes no report, and is labelled with those who had it 
   });
 });
 
+test('no report names an incident or its scenario', () => {
+  const named = scenarioOf({ ...OUTAGE, id: 'the-named-incident' });
+  for (const { text } of someAudience({ scenario: { ...named, name: 'the-named-scenario' } }))
+    assert.doesNotMatch(text, /the-named/);
+});
+
 test('before an incident its own cohort says the same as on an ordinary day', () => {
   const before = (beacons: Iterable<Beacon>) =>
     [...beacons].filter(({ dueMs }) => dueMs < START_MS + OUTAGE.startMs).map(textOf);
