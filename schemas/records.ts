@@ -281,13 +281,15 @@ export type PlaybackEvent = {
   readonly playerVersion: string;
   /** wifi, cellular, ethernet or empty when not told. */
   readonly connectionType: string;
+  /** bitrateBps, heightPx and renditionId are of what is on screen at the time of the event (CMCD pb), and not of a choice for what is to come. */
+  readonly renditionShown: boolean;
   /** Keys of the report that could not be read and were left out, for example br. */
   readonly droppedKeys: readonly string[];
 };
 
 export const playbackEventsSchema: RecordSchema<PlaybackEvent> = {
   file: 'playback-events',
-  fingerprint: '21b80452492846a9bc22c9c98e4df9b89aade9e38cfe58d82acbb8b32533daee',
+  fingerprint: 'bf513bd9d75f18e84ea56b676c8a9fcb641706359449b80a0a27b4f4b958d631',
   read: (cursor: ReadCursor) => ({
     sessionKey: readString(cursor),
     tenant: readString(cursor),
@@ -348,6 +350,7 @@ export const playbackEventsSchema: RecordSchema<PlaybackEvent> = {
     playerName: readString(cursor),
     playerVersion: readString(cursor),
     connectionType: readString(cursor),
+    renditionShown: readBoolean(cursor),
     droppedKeys: readArray(cursor, readString),
   }),
   write: (cursor: WriteCursor, value: PlaybackEvent) => {
@@ -410,6 +413,7 @@ export const playbackEventsSchema: RecordSchema<PlaybackEvent> = {
     writeString(cursor, value.playerName);
     writeString(cursor, value.playerVersion);
     writeString(cursor, value.connectionType);
+    writeBoolean(cursor, value.renditionShown);
     writeArray(cursor, value.droppedKeys, writeString);
   },
 };

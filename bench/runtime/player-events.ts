@@ -123,6 +123,7 @@ const NOT_TOLD = {
   widthPx: null,
   displayHeightPx: null,
   renditionId: null,
+  renditionShown: false,
   startupMs: null,
   stalledSinceLast: null,
   lastStallMs: null,

@@ -88,6 +88,13 @@ test('lists by type of track', () => {
   check('mtp=(3000;a 8000;v),e=t,sid="a"', { throughputBps: 8_000_000 });
 });
 
+test('what is on screen goes before what was chosen', () => {
+  check('br=(400),com.everyview-shown-br=1600,e=ce,sid="a"', { bitrateBps: 1_600_000, renditionShown: true });
+  check('br=(96;a),ot=a,pb=(2500;v 96;a),e=rr,sid="a"', { bitrateBps: 2_596_000, renditionShown: true });
+  check('br=(400),e=bc,sid="a"', { bitrateBps: 400_000, renditionShown: false });
+  check('br=(400),e=t,pb=x,sid="a"', { bitrateBps: 400_000, renditionShown: false, droppedKeys: ['pb'] });
+});
+
 test('values that cannot be: the value is lost, its name is told', () => {
   check('e=rr,rc=200,sid="a",ttfb=1795259051201,ttlb=120', {
     timeToFirstByteMs: null,

@@ -130,23 +130,31 @@ function readReport(
   return eventOf(context, sessionId, fields, droppedKeys);
 }
 
-/** `ab` and `tab`, of all tracks together, stand in where a player does not know those of each. */
+/**
+ * What is on screen (`pb`, and our own key for players that do not send it in events) before what was chosen or requested.
+ * `ab` and `tab`, of all tracks together, stand in where a player does not know those of each.
+ */
 function readBitrates(report: CmcdReport, fields: EventFields, droppedKeys: Set<string>): void {
   const objectToken = wordOf(report.values.get('ot'));
-  for (const [field, keys] of BITRATES) {
+  for (const { field, keys, isShown } of BITRATES) {
     for (const key of keys) {
       const value = report.values.get(key);
       if (value === undefined) continue;
-      const bps = bitrateBps(value, objectToken);
+      // What is on screen is all tracks together, whatever was requested.
+      const bps = bitrateBps(value, isShown ? null : objectToken);
       if (bps === null) droppedKeys.add(key);
-      else fields[field] ??= bps;
+      else {
+        fields[field] ??= bps;
+        if (isShown) fields.renditionShown = true;
+      }
     }
   }
 }
 
 const BITRATES = [
-  ['bitrateBps', ['br', 'ab']],
-  ['topBitrateBps', ['tb', 'tab']],
+  { field: 'bitrateBps', keys: ['com.everyview-shown-br', 'pb'], isShown: true },
+  { field: 'bitrateBps', keys: ['br', 'ab'], isShown: false },
+  { field: 'topBitrateBps', keys: ['tb', 'tab'], isShown: false },
 ] as const;
 
 function decodedOnce(text: string): string {

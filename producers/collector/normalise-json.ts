@@ -145,6 +145,7 @@ const FIELDS: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
   ['heightPx', whole(100_000, 1)],
   ['displayHeightPx', whole(100_000)],
   ['renditionId', id],
+  ['renditionShown', flag],
   ['startupMs', whole(INT_MAX)],
   ['stallCount', whole(Number.MAX_SAFE_INTEGER)],
   ['stallMs', whole(TIME_MS_MAX)],

@@ -108,6 +108,7 @@ const NOTHING_TOLD: PlaybackEvent = {
   heightPx: null,
   displayHeightPx: null,
   renditionId: null,
+  renditionShown: false,
   startupMs: null,
   stallCount: null,
   stallMs: null,

@@ -205,6 +205,7 @@ const PLAIN: PlaybackEvent = {
   heightPx: null,
   displayHeightPx: null,
   renditionId: null,
+  renditionShown: false,
   startupMs: null,
   stallCount: null,
   stallMs: null,

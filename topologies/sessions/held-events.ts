@@ -28,6 +28,7 @@ export function heldOf(state: SessionState, event: PlaybackEvent, logMs: number)
     bitrateBps: within(event.bitrateBps, 0, TIME_MS_MAX),
     heightPx: within(event.heightPx, 1, HEIGHT_PX_MAX),
     renditionId: event.renditionId,
+    renditionShown: event.renditionShown,
     startupMs: within(event.startupMs, 0, DURATION_MS_MAX),
     stallCount: within(event.stallCount, 0, DURATION_MS_MAX),
     stallMs: within(event.stallMs, 0, DURATION_MS_MAX),

@@ -103,7 +103,8 @@ function takeRendition(state: SessionState, event: HeldEvent, atMs: number, rule
     if (renditionId !== null) now.renditionId = renditionId;
     return;
   }
-  if (event.isRequest || event.event === 'response-received') {
+  const isOfTransfer = !event.renditionShown && (event.isRequest || event.event === 'response-received');
+  if (isOfTransfer) {
     if (NOT_VIDEO.has(event.objectType ?? '')) return;
   }
   const told = { bitrateBps, heightPx, renditionId: renditionId ?? '' };
@@ -117,12 +118,12 @@ function takeRendition(state: SessionState, event: HeldEvent, atMs: number, rule
     };
     return;
   }
-  if (state.upcoming !== null && state.upcoming.rendition.bitrateBps === bitrateBps) {
+  if (!event.renditionShown && state.upcoming?.rendition.bitrateBps === bitrateBps) {
     if (heightPx !== null) state.upcoming.rendition.heightPx = heightPx;
     if (renditionId !== null) state.upcoming.rendition.renditionId = renditionId;
     return;
   }
-  const isEarly = event.isRequest || event.event === 'response-received' || rules.tellsBitrateEarly;
+  const isEarly = isOfTransfer || (rules.tellsBitrateEarly && !event.renditionShown);
   const aheadMs = Math.min(event.bufferMs ?? state.bufferMs ?? 0, RENDITION_DELAY_MS_MAX);
   if (isEarly && state.contentStarted && now.bitrateBps !== null && aheadMs > 0) {
     state.upcoming = { atMs: atMs + aheadMs, rendition: told };

@@ -112,6 +112,15 @@ test('bitrates are weighted by playing time, and switches count once playback ha
   assert.equal(figures.bitrateBps, Math.round(((2 * 2_000 + 1 * 2_000 + 2 * 3_000) / 7) * 1_000));
 });
 
+test('a bitrate that is on screen counts at once, one that was decided for when the buffer was played', () => {
+  const meanOf = (renditionShown: boolean) => {
+    const fields = { playerName: 'hls.js', bufferMs: 3_000, renditionShown };
+    return finalsOf(run(draw('2s.p...4...q', fields)).results)[0]!.figures.bitrateBps;
+  };
+  assert.equal(meanOf(false), 2_000_000);
+  assert.equal(meanOf(true), 3_000_000);
+});
+
 test('lost reports are counted from the gaps in their numbers', () => {
   const final = check('s.p..{r..p}...tq', 'play join=1000 playing=5500 lost=2');
   assert.equal(final.told.events, Math.round(4_000 / 6));

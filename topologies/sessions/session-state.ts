@@ -39,6 +39,8 @@ const HELD = {
   bitrateBps: 'long?',
   heightPx: 'int?',
   renditionId: 'string?',
+  /** The bitrate is of what is on screen, not of a choice for what is to come. */
+  renditionShown: 'bool',
   startupMs: 'int?',
   stallCount: 'long?',
   stallMs: 'long?',
