@@ -1,14 +1,19 @@
 /** A slice of `npm run sim`, and what a schedule of faults alone does not show: who reads what first, and how many share. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import type { FetchedPartition, FetchRequest, LogPort } from '../../runtime/port.ts';
 import { differences } from './compare.ts';
 import { faultTable, thinCells } from './fault-table.ts';
-import { CELLS, nameOf } from './faults.ts';
+import { CELLS, nameOf, STEPS } from './faults.ts';
 import { planOf } from './plan.ts';
 import { type Recorded, replay } from './quiet-run.ts';
+import { reportOf } from './report.ts';
 import { runSeed } from './seed.ts';
 import { simulate } from './simulate.ts';
+import { addSeed, keepTotals, keptTotals } from './totals.ts';
 import type { Contents } from './world.ts';
 
 const EVENTS = 2_000;
@@ -72,6 +77,25 @@ test('a cell that is hit too rarely is named', () => {
   const missed = new Map([['delay sync', 3]]);
   assert.match(faultTable(fired, missed), /^produce +50 +50 +50 +50 +49 /m);
   assert.match(faultTable(fired, missed), /^sync .* 50\/3 /m);
+});
+
+test('a run that was cut off goes on with what it kept, and only with that', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'everyview-simulation-'));
+  try {
+    const file = path.join(folder, 'kept.json');
+    const of = { commit: 'c', events: 100 };
+    const totals = keptTotals(file, of);
+    addSeed(totals, await runSeed({ seed: 3, events: 100, twice: false }));
+    keepTotals(file, of, totals);
+    assert.deepEqual(keptTotals(file, of), totals);
+    assert.ok(totals.done.has(3) && totals.events >= 100);
+    assert.throws(() => keptTotals(file, { ...of, events: 200 }), /is of a run of commit c with 100 events/);
+    const page = reportOf(of, { first: 1, seeds: 1 }, totals);
+    const rows = page.split('\n').filter((line) => /^\| [a-z-]+ \|( [\d,]+ \|){11}$/.test(line));
+    assert.equal(rows.length, STEPS.length);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 /** What a run with faults left in its topics. */
