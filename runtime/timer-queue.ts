@@ -72,13 +72,13 @@ export class TimerQueue<Owner> {
     this.#heap.push(entry);
   }
 
-  /** Dead ones stay in the heap until they come up; many of them must not pile up under a far one. */
+  /** Dead ones stay in the heap until they come up, with all that they hold: under a far one they must not pile up. */
   #sweep(): void {
     if (this.#heap.size > 2 * this.#size + DEAD_MAX) this.#heap.keep((entry) => entry.timer.entry === entry);
   }
 }
 
-const DEAD_MAX = 1_024;
+const DEAD_MAX = 64;
 
 type SetTimer<Owner> = {
   -readonly [K in keyof Timer<Owner>]: Timer<Owner>[K];
