@@ -54,6 +54,7 @@ const COMMANDS = [
   'reset',
   'ingest',
   'collect',
+  'score',
   'simulate',
   'doctor',
 ];
@@ -93,7 +94,11 @@ test('wrong command lines: one line with what to write instead, exit 2', async (
   await checkRefused('tail qos-alert', 2, /no topic: there are .*qos-alerts/);
   await checkRefused('tail qos-alerts --from yesterday', 2, /write beginning, latest/);
   await checkRefused('tail qos-alerts --max 0', 2, /write a whole number from 1/);
-  await checkRefused('describe nothing', 2, /no topology 'nothing'.*stream-detection, session-scoring, cohort-merge and qos-alerting/);
+  await checkRefused(
+    'describe nothing',
+    2,
+    /no topology 'nothing'.*stream-detection, session-scoring, cohort-merge and qos-alerting/,
+  );
   await checkRefused('run nothing', 2, /no topology 'nothing'/);
   await checkRefused('topics --partitions 3', 2, /Add --deploy/);
   await checkRefused('run --metrics-port 70000', 2, /write a whole number from 1 to 65535/);

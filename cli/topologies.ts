@@ -13,7 +13,10 @@ export function topologiesNamed(names: readonly string[]): readonly Topology[] {
   const known = TOPOLOGIES.map(({ name }) => name);
   for (const name of names) {
     if (!known.includes(name)) {
-      throw new UsageError(`there is no topology '${name}'`, `There are ${known.slice(0, -1).join(', ')} and ${known.at(-1)}`);
+      throw new UsageError(
+        `there is no topology '${name}'`,
+        `There are ${known.slice(0, -1).join(', ')} and ${known.at(-1)}`,
+      );
     }
   }
   return names.length === 0 ? TOPOLOGIES : TOPOLOGIES.filter(({ name }) => names.includes(name));

@@ -1,4 +1,5 @@
 /** One check of a whole configuration, part by part. Whoever puts one into the log checks it first: reducers take it as it is. */
+import { checkAudienceAlerts } from './alerts/audience-rules.ts';
 import { checkStreamAlerts } from './alerts/stream-alert-rules.ts';
 import { checkDetectionConfig } from './detectors/settings.ts';
 import { MODELS, SCORING_DEFAULTS, type ScoringSettings } from './scoring/settings.ts';
@@ -37,6 +38,7 @@ export function checkConfiguration(config: unknown): readonly string[] {
       DETECTOR_DEFAULTS,
     ),
     ...checkStreamAlerts(config.streamAlerts),
+    ...checkAudienceAlerts(config.audienceAlerts),
     ...checkSessions(config.sessions),
     ...checkScoring(config.scoring),
   );
