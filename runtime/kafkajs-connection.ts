@@ -3,6 +3,7 @@
  * requests, timeouts. This file and its `kafkajs-*` neighbours are the only ones that know its inside.
  */
 import { createRequire } from 'node:module';
+import { connect, type Socket } from 'node:net';
 import type { WireRequest } from './kafka-wire.ts';
 import { LogError } from './port.ts';
 
@@ -52,7 +53,14 @@ export class KafkaConnection {
       connectionTimeout: options.connectTimeoutMs,
       requestTimeout: options.requestTimeoutMs,
       enforceRequestTimeout: true,
-      socketFactory: createSocketFactory(),
+      socketFactory:
+        options.ssl === undefined
+          ? (where: SocketOptions) =>
+              framingSocket(where, () => {
+                // what kafkajs keeps of the answer before is empty; it would copy this one to join the two
+                this.#inner.chunks = [];
+              })
+          : createSocketFactory(),
       logger: SILENT,
     });
     // nothing ever waits in kafkajs's own queue here, and its timer for that asks Node for a negative delay
@@ -182,6 +190,53 @@ export class KafkaConnection {
   }
 }
 
+/**
+ * A socket that reads into one buffer and says `data` once for each whole answer. Node and kafkajs would make a buffer of
+ * 64 KiB for every read and join them, over and over for a large answer: more garbage than the fetched records are.
+ */
+function framingSocket({ host, port, onConnect }: SocketOptions, beforeEach: () => void): Socket {
+  const size = Buffer.alloc(4);
+  let sizeFilled = 0;
+  let frame: Buffer | null = null;
+  let filled = 0;
+  const take = (read: number, buffer: Uint8Array): boolean => {
+    for (let at = 0; at < read; ) {
+      if (frame === null) {
+        size[sizeFilled++] = buffer[at++]!;
+        if (sizeFilled < 4) continue;
+        frame = Buffer.allocUnsafeSlow(4 + Math.max(0, size.readInt32BE()));
+        frame.set(size);
+        filled = 4;
+        sizeFilled = 0;
+      }
+      const count = Math.min(read - at, frame.length - filled);
+      frame.set(buffer.subarray(at, at + count), filled);
+      at += count;
+      filled += count;
+      if (filled < frame.length) continue;
+      const whole = frame;
+      frame = null;
+      beforeEach();
+      socket.emit('data', whole);
+    }
+    return true;
+  };
+  const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback: take };
+  const socket = connect({ host, port, onread }, onConnect);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  return socket;
+}
+
+type SocketOptions = {
+  readonly host: string;
+  readonly port: number;
+  readonly ssl: object | null;
+  readonly onConnect: () => void;
+};
+
+const READ_BYTES = 128 * 1024;
+const KEEP_ALIVE_MS = 60_000;
+
 /** A request that kafkajs encodes, and what decodes its answer; error codes are left for the caller to see. */
 export type KafkajsExchange = {
   readonly request: KafkajsRequest;
@@ -254,7 +309,9 @@ type QueuedRequest = {
 /** kafkajs 2.2.4, `src/network/connection.js`: what is used of it. */
 type KafkajsConnection = {
   readonly sasl: object | null;
-  readonly socket: import('node:net').Socket;
+  readonly socket: Socket;
+  /** What was read and belongs to no whole answer yet. */
+  chunks: Buffer[];
   readonly requestQueue: { push(request: QueuedRequest): void; scheduleCheckPendingRequests: () => void };
   connect(): Promise<unknown>;
   disconnect(): Promise<unknown>;
