@@ -9,6 +9,7 @@ export type SetupErrorCode =
   | 'install-failed'
   | 'ffmpeg-missing'
   | 'ffmpeg-broken'
+  | 'chromium-missing'
   | 'kafka-failed'
   | 'registry-failed'
   | 'kafka-unreachable'
