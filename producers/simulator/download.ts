@@ -80,6 +80,11 @@ export class Downloader {
     return this.#topRung;
   }
 
+  /** Chosen for the latest segment. */
+  get rung(): number {
+    return this.#rung;
+  }
+
   /** Measured by the player; null before it has measured anything. */
   get estimateBps(): number | null {
     return this.#estimateBps === 0 ? null : this.#estimateBps;

@@ -8,7 +8,9 @@ const EVENT_OF_NAME: Readonly<Record<EventName, string | null>> = {
   state: 'play-state',
   'first-frame': 'first-frame',
   'content-frame': 'content-frame',
-  bitrate: 'bitrate-change',
+  // It tells what is on screen, and when.
+  bitrate: null,
+  shown: 'bitrate-change',
   heartbeat: 'time-interval',
   error: 'error',
   mute: 'mute',
@@ -27,7 +29,7 @@ const EVENT_OF_NAME: Readonly<Record<EventName, string | null>> = {
 export function jsonReport(viewer: Viewer, event: PlayerEvent, clock: ReportClock): string | null {
   const name = EVENT_OF_NAME[event.name];
   if (name === null) return null;
-  const { session, rung } = event;
+  const { session, shownRung } = event;
   const isError = event.name === 'error';
   return JSON.stringify({
     event: name,
@@ -40,8 +42,9 @@ export function jsonReport(viewer: Viewer, event: PlayerEvent, clock: ReportCloc
     ...shownPosition(viewer, event, clock),
     playbackRatePermille: event.state === 'playing' ? 1000 : 0,
     bufferMs: event.bufferMs,
-    bitrateBps: rung?.bitrateBps,
-    heightPx: rung?.heightPx,
+    bitrateBps: shownRung?.bitrateBps,
+    heightPx: shownRung?.heightPx,
+    renditionShown: shownRung === null ? undefined : true,
     topBitrateBps: event.topRung.bitrateBps,
     throughputBps: event.throughputBps ?? undefined,
     displayHeightPx: viewer.device.displayHeightPx,

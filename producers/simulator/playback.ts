@@ -23,7 +23,10 @@ export type Happening =
   | { readonly kind: 'state' }
   | { readonly kind: 'first-frame' }
   | { readonly kind: 'content-frame' }
+  /** Another rung was chosen; it is on screen when what was buffered before has been played, if ever. */
   | { readonly kind: 'bitrate' }
+  /** Another rung is on screen. */
+  | { readonly kind: 'shown' }
   | { readonly kind: 'ad-break-start' | 'ad-start' | 'ad-end' | 'ad-break-end' }
   | { readonly kind: 'request'; readonly finished: Finished }
   | { readonly kind: 'fatal'; readonly code: string };
@@ -55,6 +58,9 @@ export class Playback {
   #adsLeft: number;
   #adLengthMs = 0;
   #rung: number | null = null;
+  /** Rungs of the buffered segments, the one on screen first. */
+  #buffered: number[] = [];
+  #shown: number | null = null;
   #stallCount = 0;
   #stallMs = 0;
   #waitingSinceMs = 0;
@@ -109,6 +115,7 @@ export class Playback {
       latencyMs: this.#contentStarted ? this.#latencyMs : null,
       bufferMs: this.#bufferMs,
       rung: this.#rung === null ? null : LADDER[this.#rung]!,
+      shownRung: this.#shown === null ? null : LADDER[this.#shown]!,
       topRung: LADDER[this.#downloads.topRung]!,
       throughputBps: this.#downloads.estimateBps,
       startupMs: this.#firstFrameMs === null ? null : this.#firstFrameMs - this.#intentMs,
@@ -124,7 +131,7 @@ export class Playback {
     if (this.isOver) return Number.POSITIVE_INFINITY;
     let nextMs = this.#downloads.nextMs(this.#nowMs);
     if (this.#adEndsMs !== null) nextMs = Math.min(nextMs, this.#adEndsMs);
-    else if (this.#state === 'playing') nextMs = Math.min(nextMs, this.#nowMs + this.#bufferMs);
+    else if (this.#state === 'playing') nextMs = Math.min(nextMs, this.#nowMs + this.#untilOtherRungMs());
     if (!this.#downloads.isBusy) nextMs = Math.min(nextMs, this.#lookAtMs);
     return Math.max(nextMs, this.#nowMs);
   }
@@ -133,7 +140,7 @@ export class Playback {
   advance(toMs: number): readonly Happening[] {
     const passedMs = toMs - this.#nowMs;
     const isContent = this.#state === 'playing' && this.#adEndsMs === null;
-    if (isContent) this.#bufferMs -= passedMs;
+    if (isContent) this.#play(passedMs);
     else if (this.#contentStarted) this.#latencyMs += passedMs;
     if (this.#state === 'rebuffering') this.#stallMs += passedMs;
     const finished = this.#downloads.advance(this.#nowMs, toMs);
@@ -178,6 +185,7 @@ export class Playback {
   #jump(latencyMs: number): readonly Happening[] {
     this.#latencyMs = latencyMs;
     this.#bufferMs = 0;
+    this.#buffered = [];
     this.#downloads.cancel();
     this.#lookAtMs = this.#nowMs;
     return this.#become('seeking');
@@ -195,10 +203,7 @@ export class Playback {
       return;
     }
     this.#bufferMs += SEGMENT_MS;
-    if (this.#rung !== finished.rung) {
-      this.#rung = finished.rung;
-      this.#happenings.push({ kind: 'bitrate' });
-    }
+    this.#buffered.push(finished.rung);
   }
 
   /** Starts, goes on after a wait, ends ads, and stalls. */
@@ -210,8 +215,8 @@ export class Playback {
     }
     const isStarting = this.#state === 'starting' || this.#state === 'waiting';
     if (isStarting && this.#hasManifest) this.#start();
-    else if (this.#state === 'seeking' && this.#bufferMs >= START_BUFFER_MS) this.#play();
-    else if (this.#state === 'rebuffering' && this.#bufferMs >= this.#resumeMs()) this.#play();
+    else if (this.#state === 'seeking' && this.#bufferMs >= START_BUFFER_MS) this.#begin();
+    else if (this.#state === 'rebuffering' && this.#bufferMs >= this.#resumeMs()) this.#begin();
     else if (this.#state === 'playing' && this.#bufferMs <= 0) this.#stall();
   }
 
@@ -224,15 +229,36 @@ export class Playback {
     if (this.#bufferMs < START_BUFFER_MS) return;
     const { startFailPermille } = this.#downloads.conditions(this.#nowMs);
     if (startFailPermille > 0 && this.#random.chance(startFailPermille)) this.#die('DECODER_ERROR');
-    else this.#play();
+    else this.#begin();
   }
 
-  #play(): void {
+  #begin(): void {
+    this.#show();
     this.#showAsPlaying();
     this.#showFirst();
     if (this.#contentStarted) return;
     this.#contentStarted = true;
     this.#happenings.push({ kind: 'content-frame' });
+  }
+
+  /** Content goes by; what was played leaves the buffer. */
+  #play(passedMs: number): void {
+    this.#bufferMs -= passedMs;
+    this.#buffered.splice(0, this.#buffered.length - Math.ceil(this.#bufferMs / SEGMENT_MS));
+    this.#show();
+  }
+
+  #show(): void {
+    const rung = this.#buffered[0] ?? this.#shown;
+    if (rung === this.#shown) return;
+    this.#shown = rung;
+    this.#happenings.push({ kind: 'shown' });
+  }
+
+  /** How long until another rung is on screen, or the buffer is empty. */
+  #untilOtherRungMs(): number {
+    const same = this.#buffered.findIndex((rung) => rung !== this.#shown);
+    return same <= 0 ? this.#bufferMs : this.#bufferMs - (this.#buffered.length - same) * SEGMENT_MS;
   }
 
   /** Told once, also where content follows an ad. */
@@ -300,6 +326,12 @@ export class Playback {
     return Math.max(SEGMENT_MS, Math.min(RESUME_BUFFER_MS, this.#capMs() - SEGMENT_MS));
   }
 
+  #choose(rung: number): void {
+    if (rung === this.#rung) return;
+    this.#rung = rung;
+    this.#happenings.push({ kind: 'bitrate' });
+  }
+
   /** Begins the next request, or says when to look again. */
   #fetchMore(): void {
     if (this.isOver || this.#downloads.isBusy) return;
@@ -314,6 +346,7 @@ export class Playback {
       this.#bufferMs <= 0 ? 0 : this.#bufferMs + SEGMENT_MS - Math.max(SEGMENT_MS, this.#capMs());
     if (excessMs <= 0) {
       this.#downloads.begin('segment', this.#nowMs, this.#bufferMs);
+      this.#choose(this.#downloads.rung);
       return;
     }
     const isContent = this.#state === 'playing' && this.#adEndsMs === null;

@@ -11,6 +11,7 @@ export type EventName =
   | 'first-frame'
   | 'content-frame'
   | 'bitrate'
+  | 'shown'
   | 'heartbeat'
   | 'error'
   | 'mute'

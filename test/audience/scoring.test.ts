@@ -46,7 +46,15 @@ const INCIDENTS = parseScenario({
   ],
 }).incidents;
 
-type Lived = { readonly viewer: Viewer; readonly last: PlayerEvent; readonly shortStalls: number };
+/** A session up to the last thing that its player told: of what came after it nobody can know. */
+type Lived = {
+  readonly viewer: Viewer;
+  readonly told: PlayerEvent;
+  readonly shortStalls: number;
+  readonly playingMs: number;
+  /** Bits on screen while content played, thousandths. */
+  readonly bits: number;
+};
 type Logged = { readonly logMs: number; readonly event: PlaybackEvent };
 
 /** Every viewer's sessions as they were, and the events that the collector makes of their reports, none of them lost. */
@@ -61,28 +69,37 @@ function live(): { readonly sessions: ReadonlyMap<string, Lived>; readonly logge
     const incidents = placed.filter(({ cohort }) => isInCohort(viewer, cohort));
     const [arrivalMs, untilMs] = [START_MS + index * 100, START_MS + LASTS_MS];
     const options = { viewer, incidents, random: random.fork('viewing'), arrivalMs, untilMs };
-    let reporter = new Reporter(viewer, START_MS);
-    let stalledAtMs = 0;
+    let [reporter, account] = [new Reporter(viewer, START_MS), newAccount()];
     for (const event of watch({ ...options, onStretch: () => {} })) {
       const { id } = event.session;
-      if (!sessions.has(id)) reporter = new Reporter(viewer, START_MS);
-      if (event.name === 'state' && event.state === 'rebuffering') stalledAtMs = event.atMs;
-      const isShort =
-        event.name === 'state' &&
-        event.state === 'playing' &&
-        stalledAtMs > 0 &&
-        event.atMs - stalledAtMs < 100;
-      if (event.name === 'state' && event.state !== 'rebuffering') stalledAtMs = 0;
-      const shortStalls = (sessions.get(id)?.shortStalls ?? 0) + (isShort ? 1 : 0);
-      sessions.set(id, { viewer, last: event, shortStalls });
+      if (event.name === 'intent') [reporter, account] = [new Reporter(viewer, START_MS), newAccount()];
+      addTo(account, event);
       const report = reporter.report(event);
       if (report === null) continue;
+      const { shortStalls, playingMs, bits } = account;
+      sessions.set(id, { viewer, told: event, shortStalls, playingMs, bits });
       const logMs = event.atMs + 20;
       for (const one of READ[report.form](report.text, testContext({ receivedAtMs: logMs })).events)
         logged.push({ logMs, event: one });
     }
   }
   return { sessions, logged: logged.sort((a, b) => a.logMs - b.logMs) };
+}
+
+function newAccount() {
+  return { last: null as PlayerEvent | null, stalledAtMs: 0, shortStalls: 0, playingMs: 0, bits: 0 };
+}
+
+function addTo(account: ReturnType<typeof newAccount>, event: PlayerEvent): void {
+  const { last } = account;
+  account.last = event;
+  if (last?.state === 'playing' && !last.adPlaying) {
+    account.playingMs += event.atMs - last.atMs;
+    account.bits += (event.atMs - last.atMs) * (last.shownRung?.bitrateBps ?? 0);
+  }
+  if (event.name !== 'state') return;
+  if (event.state === 'rebuffering') account.stalledAtMs = event.atMs;
+  else if (event.state === 'playing' && event.atMs - account.stalledAtMs < 100) account.shortStalls += 1;
 }
 
 function finalsOf(logged: readonly Logged[]): ReadonlyMap<string, QosScore> {
@@ -101,12 +118,12 @@ function finalsOf(logged: readonly Logged[]): ReadonlyMap<string, QosScore> {
   return new Map(finals.map(({ value }) => [value.sessionId, value]));
 }
 
-test('startup, stalls and failures are what they were, for every player that tells them', () => {
+test('startup, playing time, bitrate, stalls and failures are what they were, for every player that tells them', () => {
   const { sessions, logged } = live();
   const finals = finalsOf(logged);
   assert.equal(finals.size, sessions.size);
   const seen = { stalled: 0, failed: 0, played: 0, silent: 0 };
-  for (const [id, { viewer, last, shortStalls }] of sessions) {
+  for (const [id, { viewer, told: last, shortStalls, playingMs, bits }] of sessions) {
     const final = finals.get(id)!;
     const { name, version, dialect } = viewer.player;
     const which = `${name} ${version}, session ${id}`;
@@ -118,6 +135,9 @@ test('startup, stalls and failures are what they were, for every player that tel
       seen.silent += 1;
       continue;
     }
+    near(final.playingMs, playingMs, `${which}: playing time`);
+    if (dialect === 'json' && playingMs > 0)
+      near(final.bitrateBps ?? 0, bits / playingMs, `${which}: bitrate`);
     near(final.stallMs, last.stallMs, `${which}: stall time`);
     if (dialect !== 'json') assert.equal(final.stallCount, last.stallCount - shortStalls, `${which}: stalls`);
     if (last.startupMs !== null) near(final.joinTimeMs ?? -1, last.startupMs, `${which}: startup`);
@@ -137,10 +157,10 @@ test('startup, stalls and failures are what they were, for every player that tel
   );
 });
 
-/** Within 100 ms or 2 %. */
-function near(actualMs: number, expectedMs: number, what: string): void {
+/** Within 100 (ms) or 2 %. */
+function near(actual: number, expected: number, what: string): void {
   assert.ok(
-    Math.abs(actualMs - expectedMs) <= Math.max(100, expectedMs * 0.02),
-    `${what}: ${actualMs} ms, and it was ${expectedMs} ms`,
+    Math.abs(actual - expected) <= Math.max(100, expected * 0.02),
+    `${what}: ${actual}, and it was ${expected}`,
   );
 }
