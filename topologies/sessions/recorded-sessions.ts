@@ -105,7 +105,8 @@ function place(events: readonly PlaybackEvent[]): readonly Placed[] {
   let logMs = placed.length === 0 ? 0 : firstMs;
   timeless.sort((a, b) => rankOf(a) - rankOf(b) || (a.sn ?? 0) - (b.sn ?? 0));
   for (const event of timeless) {
-    placed.push({ logMs, event });
+    // it is put where it was on screen, so nothing is buffered before it
+    placed.push({ logMs, event: { ...event, bufferMs: null } });
     if (!SILENT_CLOCK.has(event.requestObjectType ?? ''))
       logMs += Math.max(0, Math.min(event.requestObjectMs ?? 0, OBJECT_MS_MAX));
   }

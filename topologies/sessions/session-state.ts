@@ -1,8 +1,16 @@
 /** What is kept of one session: bounded, in integers, a few hundred bytes while nothing waits to be folded. */
-import { list, nullable, oneOf, type StateOf, struct, structCodec } from '../../runtime/struct-codec.ts';
+import {
+  list,
+  nullable,
+  oneOf,
+  type StateOf,
+  struct,
+  structCodec,
+  type TypeOf,
+} from '../../runtime/struct-codec.ts';
 
 /** Who watches what by which way, as the reports say it. */
-const CONTEXT = {
+const CONTEXT = struct({
   contentId: 'string',
   programmeId: 'string',
   previousSessionId: 'string',
@@ -13,10 +21,10 @@ const CONTEXT = {
   deviceClass: 'string',
   playerName: 'string',
   playerVersion: 'string',
-} as const;
+});
 
 /** What is left of an event until its window closes. */
-const HELD = {
+const HELD = struct({
   /** Log time of its arrival. */
   logMs: 'long',
   clientMs: 'long?',
@@ -53,10 +61,10 @@ const HELD = {
   errorFatal: 'bool?',
   errorClass: 'string?',
   objectType: 'string?',
-} as const;
+});
 
 /** Sums over a stretch of time; every field adds up. */
-const SUMS = {
+const SUMS = struct({
   sessionMs: 'long',
   unknownMs: 'long',
   playingMs: 'long',
@@ -83,10 +91,10 @@ const SUMS = {
   audibleMs: 'long',
   placedMs: 'long',
   eventCount: 'int',
-} as const;
+});
 
 /** Figures that windows tell as differences: what is learnt too late for its own window is told in a later one. */
-const COUNTS = {
+const COUNTS = struct({
   stallCount: 'int',
   stallCountSeek: 'int',
   microStallCount: 'int',
@@ -98,10 +106,10 @@ const COUNTS = {
   repairedMs: 'long',
   duplicateCount: 'int',
   lost: 'long',
-} as const;
+});
 
 /** The player's clock against the log's (session-clock.ts). */
-const CLOCK = {
+const CLOCK = struct({
   /** Log time less client time; null until it is decided. */
   offsetMs: 'long?',
   /** The one before the clock jumped. */
@@ -113,16 +121,16 @@ const CLOCK = {
   /** The latest event, where it was out of line. */
   strayLogMs: 'long?',
   strayClientMs: 'long?',
-} as const;
+});
 
-const RENDITION = { bitrateBps: 'long?', heightPx: 'int?', renditionId: 'string' } as const;
+const RENDITION = struct({ bitrateBps: 'long?', heightPx: 'int?', renditionId: 'string' });
 
 const STATE = {
   sessionKey: 'string',
   tenant: 'string',
   sessionId: 'string',
   revision: 'int',
-  clock: struct(CLOCK),
+  clock: CLOCK,
   /** Start of the earliest window that is open; null before the first event. */
   frontierMs: 'long?',
   /** When the last folded event happened: what lies behind it is assumed. */
@@ -138,7 +146,7 @@ const STATE = {
   closed: oneOf('', 'silent', 'ended'),
   /** End of the window in which it was closed. */
   closedMs: 'long',
-  held: list(struct(HELD)),
+  held: list(HELD),
   channels: list(
     struct({
       target: 'string',
@@ -150,7 +158,7 @@ const STATE = {
     }),
   ),
   /** The first is the one in force. */
-  contexts: list(struct(CONTEXT)),
+  contexts: list(CONTEXT),
 
   /** Null while the player has told none. */
   playerState: 'string?',
@@ -161,9 +169,9 @@ const STATE = {
   ratePermille: 'int?',
   liveLatencyMs: 'int?',
   bufferMs: 'int?',
-  rendition: struct(RENDITION),
+  rendition: RENDITION,
   /** A rendition that was decided for and is not on screen yet. */
-  upcoming: nullable(struct({ atMs: 'long', rendition: struct(RENDITION) })),
+  upcoming: nullable(struct({ atMs: 'long', rendition: RENDITION })),
   seeking: 'bool',
   /** When a seek was over; null before the first. */
   seekEndMs: 'long?',
@@ -204,9 +212,9 @@ const STATE = {
   stallReports: 'int',
 
   duplicateCount: 'int',
-  sums: struct(SUMS),
+  sums: SUMS,
   /** Counts that windows have told already. */
-  windowsTold: struct(COUNTS),
+  windowsTold: COUNTS,
   before: struct({
     attempted: 'bool',
     outcome: 'string',
@@ -219,12 +227,12 @@ const STATE = {
 export const sessionCodec = structCodec({ version: 1, fields: STATE });
 
 export type SessionState = StateOf<typeof STATE>;
-export type HeldEvent = StateOf<typeof HELD>;
-export type SessionContext = StateOf<typeof CONTEXT>;
-export type SessionClock = StateOf<typeof CLOCK>;
-export type Sums = StateOf<typeof SUMS>;
-export type Rendition = StateOf<typeof RENDITION>;
-export type Counts = StateOf<typeof COUNTS>;
+export type HeldEvent = TypeOf<typeof HELD>;
+export type SessionContext = TypeOf<typeof CONTEXT>;
+export type SessionClock = TypeOf<typeof CLOCK>;
+export type Sums = TypeOf<typeof SUMS>;
+export type Rendition = TypeOf<typeof RENDITION>;
+export type Counts = TypeOf<typeof COUNTS>;
 export type Channel = SessionState['channels'][number];
 
 const NO_CONTEXT: SessionContext = {
