@@ -57,7 +57,7 @@ export function takePlace(state: SessionState, event: HeldEvent, atMs: number): 
     put(state, atMs, mediaTimeMs + state.anchorMs, ANCHOR_UNCERTAINTY_MS, 'anchor');
   } else if (mediaTimeMs !== null && state.contexts[0]!.streamType === 'vod') {
     put(state, atMs, mediaTimeMs, ANCHOR_UNCERTAINTY_MS, 'vod');
-  } else if (liveLatencyMs !== null && !state.seeking && isPlaying(state)) {
+  } else if (liveLatencyMs !== null && !state.seeking && isPlaying(state) && isPrompt(state)) {
     if (state.place === null || state.place.source === 'latency')
       put(state, atMs, atMs - liveLatencyMs, SEGMENT_MS, 'latency');
   }
@@ -68,6 +68,13 @@ const PLAYER_UNCERTAINTY_MS = 100;
 const ANCHOR_UNCERTAINTY_MS = 200;
 /** Latency is told against an edge that moves a segment at a time; six seconds is the customary one. */
 const SEGMENT_MS = 6_000;
+/** What that uncertainty covers of a first report that came late. */
+const LEAD_MS_MAX = 5_000;
+
+/** Latency needs the wall clock: of a player whose reports come in batches, it is not known well enough. */
+function isPrompt({ clock }: SessionState): boolean {
+  return clock.leadMs <= LEAD_MS_MAX;
+}
 
 function isPlaying(state: SessionState): boolean {
   return phaseOf(state) === 'playing';

@@ -321,3 +321,34 @@ test('a duplicate is left out, whenever it comes', () => {
   assert.equal(tell(final!.figures), tell(finalsOf(run(arrivals).results)[0]!.figures));
   assert.equal(final!.figures.duplicateCount, 1);
 });
+
+test('a player that sends in batches is put off by one batch, and none of its reports is late', () => {
+  const arrivals = draw(`s.p${'.'.repeat(40)}r...p${'.'.repeat(70)}t${'.'.repeat(80)}t${'.'.repeat(30)}q`);
+  const batched = arrivals.map(({ logMs, event }) => ({
+    logMs: LOG_START_MS + Math.ceil((logMs - LOG_START_MS + 1) / 60_000) * 60_000,
+    event,
+  }));
+  const { results, offered } = run(batched);
+  assert.ok(offered.every((one) => one === 'taken'));
+  assert.equal(tell(finalsOf(results)[0]!.figures), tell(finalsOf(run(arrivals).results)[0]!.figures));
+});
+
+test('a first report that comes late moves the session by that much, and changes no duration', () => {
+  const arrivals = draw(`s.p....r..p${'.'.repeat(60)}q`);
+  const late = arrivals
+    .map((arrival, at) => (at === 0 ? { ...arrival, logMs: arrival.logMs + 3_000 } : arrival))
+    .sort((a, b) => a.logMs - b.logMs);
+  const { results, offered } = run(late);
+  assert.ok(offered.every((one) => one === 'taken'));
+  assert.equal(tell(finalsOf(results)[0]!.figures), 'play join=1000 playing=33000 stalls=1/1500');
+});
+
+test('a batch within grace lands in the window in which it happened', () => {
+  const arrivals = draw(`s.p${'.'.repeat(15)}r...p${'.'.repeat(30)}q`);
+  const held = arrivals.map((arrival, at) =>
+    at === 2 || at === 3 ? { ...arrival, logMs: LOG_START_MS + 14_000 } : arrival,
+  );
+  const tellWindows = (run_: ReturnType<typeof run>) =>
+    run_.results.map(({ figures }) => [figures.kind, figures.windowStartMs, tell(figures)]);
+  assert.deepEqual(tellWindows(run(held)), tellWindows(run(arrivals)));
+});
