@@ -12,6 +12,7 @@ import { addIngest, runIngest } from './commands/ingest.ts';
 import { addReset, runReset } from './commands/reset.ts';
 import { addRun, runRun } from './commands/run.ts';
 import { addScore, runScore } from './commands/score.ts';
+import { addSession, runSession } from './commands/session.ts';
 import { addSimulate, runSimulate } from './commands/simulate.ts';
 import { addSink, runSink } from './commands/sink.ts';
 import { addStart, runStart } from './commands/start.ts';
@@ -41,6 +42,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addCatalogue(program, bind(runCatalogue));
   addConfig(program, bind(runConfig));
   addConsole(program, bind(runConsole));
+  addSession(program, bind(runSession));
   addReset(program, bind(runReset));
   addIngest(program, bind(runIngest));
   addCollect(program, bind(runCollect));
