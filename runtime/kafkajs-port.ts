@@ -41,6 +41,7 @@ import {
   type TransactionHandle,
 } from './port.ts';
 import { systemClock } from './system-clock.ts';
+import { recycle } from './wire-codec.ts';
 
 export type KafkajsPortOptions = Security & {
   /** Addresses, host:port, of which one has to answer. */
@@ -186,6 +187,7 @@ class KafkajsPort implements AdminPort {
   ): Promise<ProduceResult[]> {
     const request = produceRequest(transactionalId, batches, this.#cluster.requestTimeoutMs);
     const produced = readProduceResponse(await this.#cluster.ask(leader, lane, request, 'not-leader'));
+    recycle(request.body);
     const byName = new Map(produced.map((one) => [nameOf(one), one]));
     const failures: LogError[] = [];
     const results: ProduceResult[] = [];

@@ -9,9 +9,17 @@ export class WireWriter {
   readonly #bytes: Buffer;
   #at = 0;
 
-  /** `sizeMax` is what will be written at most. Not from the shared pool: the socket may hold it for long. */
+  /**
+   * `sizeMax` is what will be written at most. Not from the shared pool, because the socket may hold it for long; from those
+   * that {@link recycle} was given where one is large enough.
+   */
   constructor(sizeMax: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(sizeMax);
+    if (sizeMax < SPARE_BYTES_MIN) this.#bytes = Buffer.allocUnsafeSlow(sizeMax);
+    else {
+      const at = spares.findIndex(({ length }) => length >= sizeMax);
+      const [spare] = at < 0 ? [] : spares.splice(at, 1);
+      this.#bytes = spare ?? Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(sizeMax)));
+    }
   }
 
   int8(value: number): this {
@@ -52,6 +60,22 @@ export class WireWriter {
     return this.#bytes.subarray(0, this.#at);
   }
 }
+
+/**
+ * Gives what was `written` back, once it was answered: nobody may hold it any more. Large requests come many times a second,
+ * and memory outside the heap makes V8 collect the whole heap ever so often.
+ */
+export function recycle(written: Uint8Array): void {
+  const { buffer } = written;
+  if (buffer.byteLength < SPARE_BYTES_MIN || buffer.byteLength > SPARE_BYTES_MAX) return;
+  if (spares.length === SPARES_MAX) spares.shift();
+  spares.push(Buffer.from(buffer as ArrayBuffer));
+}
+
+const SPARE_BYTES_MIN = 64 * 1024;
+const SPARE_BYTES_MAX = 4 * 1024 * 1024;
+const SPARES_MAX = 8;
+const spares: Buffer[] = [];
 
 /** Reads what fits; throws a RangeError where the bytes end too early. */
 export class WireReader {
