@@ -27,6 +27,11 @@ export const JSON_EVENTS: readonly string[] = [
   'leave',
 ];
 
+/** Names of the fields that a sender may set. */
+export function jsonFields(): readonly string[] {
+  return [...FIELDS.keys()];
+}
+
 /** Field by field: a bad value loses that field. Names of fields that do not exist are told as `unreadable`. */
 export function normaliseJson(body: string, context: ReportContext): Normalised {
   const events: PlaybackEvent[] = [];

@@ -24,8 +24,16 @@ import { type Note, truthOf } from './truth.ts';
 const STREAM_MS = 11_000;
 const TOKEN = 'browser-token-0123456789';
 const TIMEOUT_MS = 60_000;
-/** CMCD closes a session of which nothing is heard; no test waits for that. */
+/** A session ends after 90 s of which nothing is heard; no test waits for that. */
 const SILENCE_MS = 200_000;
+
+const NOTHING_OWN = {
+  playerName: '',
+  playerVersion: '',
+  programTimeMs: null,
+  programTimeSource: 'none',
+  renditionShown: false,
+};
 
 const closing = new AsyncDisposableStack();
 after(() => closing.disposeAsync());
@@ -60,6 +68,16 @@ test('scores of an hls.js session agree with the media element; version 1 tells 
   assert.equal(final.playerVersion.split(' ')[0], 'hls.js');
 
   checkPlayhead(scoring.events, notes);
+
+  // A page that adds nothing of its own: hls.js is not known by name, and says what it chose.
+  const plain = scoring.events.map(({ logTimeMs, event }) => ({
+    logTimeMs,
+    event: { ...event, ...NOTHING_OWN },
+  }));
+  const finalPlain = finalOf(plain, 'session-2');
+  near('startup of a plain page', finalPlain.joinTimeMs, truth.startupMs);
+  assert.equal(finalPlain.stallCount, truth.stallsMs.length);
+  near('stalls of a plain page', finalPlain.stallMs, sum(truth.stallsMs));
 
   const finalV1 = finalOf(scoring.events, 'session-1');
   t.diagnostic(
