@@ -152,6 +152,7 @@ test('beyond the cap tuples count under other, with their programme and CDN whil
   const give = (leaf: Leaf) => {
     const value: LeafValue = {
       leaf,
+      leafKey: leafKeyOf(leaf),
       tenant: '',
       windowStartMs: 0,
       windowEndMs: 10_000,
@@ -179,5 +180,5 @@ test('beyond the cap tuples count under other, with their programme and CDN whil
   assert.equal(give(at('IT', 'cdn-c')), 'other|other|other|other|other|other true');
   assert.equal(give(at('ES', 'cdn-b')), 'news|cdn-b|other|other|other|other true');
   assert.equal(leafKeyOf({ ...LEAF, playerVersion: 'a|b%' }), 'news|cdn-a|3320|DE|tv|a%7Cb%25');
-  assert.match(capKeyOf({ leaf: otherOf(LEAF) } as LeafValue), /^cap-\d+$/);
+  assert.match(capKeyOf({ leafKey: leafKeyOf(otherOf(LEAF)) } as LeafValue), /^cap-\d+$/);
 });

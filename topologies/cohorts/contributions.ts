@@ -49,9 +49,13 @@ export function finalSums(result: SessionResult): CohortSums | null {
   return addChanges(into, result) ? into : null;
 }
 
-/** A window's score, and the defects that were seen in it. */
-export function scoreSums(score: Judgement, exposure: DefectExposure, exposedMs: number): CohortSums {
-  const into = newSums();
+/** Adds a window's score, and the defects that were seen in it. */
+export function addScore(
+  into: CohortSums,
+  score: Judgement,
+  exposure: DefectExposure,
+  exposedMs: number,
+): CohortSums {
   if (score.score !== null) {
     into.scoredSessions = 1;
     into.scoreSum = score.score;

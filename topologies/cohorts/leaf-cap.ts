@@ -12,6 +12,8 @@ import type { CohortSums } from './sums.ts';
 /** What a session adds to a window of its cohort. */
 export type LeafValue = {
   readonly leaf: Leaf;
+  /** {@link leafKeyOf} of it. */
+  readonly leafKey: string;
   readonly tenant: string;
   readonly windowStartMs: number;
   readonly windowEndMs: number;
@@ -57,31 +59,29 @@ export const leafCap: Reducer<State, LeafValue, LeafValue> = {
       effects.push({ kind: 'schedule', name: 'forget', dueMs });
     }
     const most = Math.max(1, Math.floor(settingsOf(context.config).scoring.cohortLeavesMax / BUCKETS));
-    const leaf = letIn(window.leaves, given.leaf, most);
-    const value = leaf === given.leaf ? given : { ...given, leaf, isCapped: true };
-    effects.push({ kind: 'forward', value, key: leafKeyOf(leaf) });
+    const leaf = letIn(window.leaves, given, most);
+    const value = leaf === given.leaf ? given : { ...given, leaf, leafKey: leafKeyOf(leaf), isCapped: true };
+    effects.push({ kind: 'forward', value, key: value.leafKey });
     return effects;
   },
 };
 
 /** State key: the bucket of the tuple. */
-export function capKeyOf({ leaf }: LeafValue): string {
-  const key = leafKeyOf(leaf);
+export function capKeyOf({ leafKey }: LeafValue): string {
   let hash = 0;
-  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
+  for (let i = 0; i < leafKey.length; i++) hash = (Math.imul(hash, 31) + leafKey.charCodeAt(i)) | 0;
   return `cap-${(hash >>> 0) % BUCKETS}`;
 }
 
-function letIn(leaves: Map<string, boolean>, leaf: Leaf, most: number): Leaf {
-  const key = leafKeyOf(leaf);
-  if (leaves.get(key) === false) return leaf;
+function letIn(leaves: Map<string, boolean>, { leaf, leafKey }: LeafValue, most: number): Leaf {
+  if (leaves.get(leafKey) === false) return leaf;
   let [own, others] = [0, 0];
   for (const isOther of leaves.values()) {
     if (isOther) others += 1;
     else own += 1;
   }
   if (own < most) {
-    leaves.set(key, false);
+    leaves.set(leafKey, false);
     return leaf;
   }
   const other = otherOf(leaf);

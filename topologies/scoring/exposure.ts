@@ -30,6 +30,9 @@ export function nothingKnown(renderedMs: number): DefectExposure {
 }
 
 /** Thousandths of the rendered time with defects known; of nothing rendered, nothing is missing. */
-export function coverageOf({ renderedMs, coveredMs }: DefectExposure): number {
+export function coverageOf({
+  renderedMs,
+  coveredMs,
+}: Pick<DefectExposure, 'renderedMs' | 'coveredMs'>): number {
   return renderedMs === 0 ? 1_000 : Math.floor((coveredMs * 1_000) / renderedMs);
 }

@@ -61,8 +61,9 @@ function judgeWindow(result: SessionResult, exposure: DefectExposure): Judgement
     ...seenLeft(figures),
     ...defectsLeft(new Map(exposure.byType.map(({ type, ms }) => [type, ms])), shownMs(figures)),
   ];
-  const untold = untoldOf(result, figures, coverageOf(exposure), true);
-  return judgementOf(left, untold, exposure.possibleMs, shownMs(figures), confidenceOf(result, exposure));
+  const coverage = coverageOf(exposure);
+  const loss = lossOf(left, untoldOf(result, figures, coverage, true), exposure.possibleMs, shownMs(figures));
+  return { ...judgementOf(loss), confidencePermille: confidenceOf(result, coverage) };
 }
 
 function judgeSession(result: SessionResult, memory: SessionMemory): Judgement {
@@ -78,33 +79,34 @@ function judgeSession(result: SessionResult, memory: SessionMemory): Judgement {
     ...seenLeft(soFar),
     ...defectsLeft(memory.defectMs, shownMs(soFar)),
   ];
-  const coverage = coverageOf({ ...NO_EXPOSURE, ...memory });
-  const untold = untoldOf(result, soFar, coverage, false);
-  const confidence = confidenceOf(result, { ...NO_EXPOSURE, ...memory });
-  const base = judgementOf(left, untold, memory.possibleMs, shownMs(soFar), confidence);
-  return memory.scoredWindows === 0 ? base : withMemory(base, lossOf(left, untold), memory);
+  const coverage = coverageOf(memory);
+  const loss = lossOf(left, untoldOf(result, soFar, coverage, false), memory.possibleMs, shownMs(soFar));
+  const judged = memory.scoredWindows === 0 ? judgementOf(loss) : withMemory(loss, memory);
+  return { ...judged, confidencePermille: confidenceOf(result, coverage) };
 }
 
+type Judged = Omit<Judgement, 'confidencePermille'>;
+
 /** Six tenths of the whole session, three of its recent windows, one of the worst. */
-function withMemory(base: Judgement, loss: Loss, memory: SessionMemory): Judgement {
+function withMemory(loss: Loss, memory: SessionMemory): Judged {
   const mixed = (wholeMilli: number, recentMilli: number, worst: number) =>
     6 * wholeMilli + 3 * recentMilli + 1_000 * worst;
   const weights = new Map<string, number>();
-  for (const { cause, points } of loss.byCause) weights.set(cause, mixed(points, 0, 0));
+  for (const { cause, points } of apportion(loss.milli, loss.weights))
+    weights.set(cause, mixed(points, 0, 0));
   for (const [cause, milli] of inOrder(memory.recentByCause))
     weights.set(cause, (weights.get(cause) ?? 0) + mixed(0, milli, 0));
   for (const [cause, points] of inOrder(memory.worstByCause))
     weights.set(cause, (weights.get(cause) ?? 0) + mixed(0, 0, points));
-  const points = roundedPoints(Math.floor(mixed(loss.milli, memory.recentLossMilli, memory.worstLoss) / 10));
+  const pointsOf = (wholeMilli: number) =>
+    roundedPoints(Math.floor(mixed(wholeMilli, memory.recentLossMilli, memory.worstLoss) / 10));
+  const points = pointsOf(loss.milli);
   const score = 100 - points;
-  const carried = 3 * memory.recentLossMilli + 1_000 * memory.worstLoss;
-  const end = (whole: number) => 100 - roundedPoints(Math.floor((6_000 * (100 - whole) + carried) / 10));
   return {
-    ...base,
     score,
     mosCenti: mosOf(score),
-    scoreMin: Math.min(score, end(base.scoreMin!)),
-    scoreMax: Math.max(score, end(base.scoreMax!)),
+    scoreMin: 100 - pointsOf(loss.mostMilli),
+    scoreMax: 100 - pointsOf(loss.leastMilli),
     causes: apportion(
       points,
       [...weights].map(([cause, weight]) => ({ cause, points: weight })),
@@ -194,43 +196,54 @@ function untoldOf(
   return untold;
 }
 
-type Loss = { readonly milli: number; readonly leftPpm: number; readonly byCause: readonly Cause[] };
+/** Losses in thousandths of a point: as judged, and if all that was not told were bad, or good. */
+type Loss = {
+  readonly milli: number;
+  readonly mostMilli: number;
+  readonly leastMilli: number;
+  /** What each impairment takes by itself: shares of the loss. */
+  readonly weights: readonly Cause[];
+};
 
-/** Loss in thousandths of a point, shared by what each impairment takes by itself. */
-function lossOf(left: readonly Left[], untold: readonly Untold[]): Loss {
-  const usualPpm = untold.reduce((ppm, one) => scaled(ppm, mixedPpm(one, one.usualPpm)), WHOLE_PPM);
-  const all = [...left, { cause: NOT_TOLD, ppm: usualPpm }];
-  const leftPpm = all.reduce((ppm, one) => scaled(ppm, one.ppm), WHOLE_PPM);
-  const milli = Math.floor((WHOLE_PPM - leftPpm) / 10);
-  const weights = all.map(({ cause, ppm }) => ({ cause, points: WHOLE_PPM - ppm }));
-  return { milli, leftPpm, byCause: apportion(milli, weights) };
-}
-
-function judgementOf(
+function lossOf(
   left: readonly Left[],
   untold: readonly Untold[],
   possibleMs: number,
   playingMs: number,
-  confidencePermille: number,
-): Judgement {
-  const loss = lossOf(left, untold);
+): Loss {
+  let toldPpm = WHOLE_PPM;
+  const weights: Cause[] = [];
+  for (const { cause, ppm } of left) {
+    toldPpm = scaled(toldPpm, ppm);
+    if (ppm < WHOLE_PPM) weights.push({ cause, points: WHOLE_PPM - ppm });
+  }
+  let usualPpm = WHOLE_PPM;
+  // A defect that may have been seen counts as the worst there is for the lower end.
+  let worstPpm = possibleMs === 0 ? WHOLE_PPM : defectLeftPpm('video-freeze', possibleMs, playingMs);
+  for (const one of untold) {
+    usualPpm = scaled(usualPpm, mixedPpm(one, one.usualPpm));
+    worstPpm = scaled(worstPpm, mixedPpm(one, one.worstPpm));
+  }
+  if (usualPpm < WHOLE_PPM) weights.push({ cause: NOT_TOLD, points: WHOLE_PPM - usualPpm });
+  const milliOf = (leftPpm: number) => Math.floor((WHOLE_PPM - leftPpm) / 10);
+  const milli = milliOf(scaled(toldPpm, usualPpm));
+  return {
+    milli,
+    mostMilli: Math.max(milli, milliOf(scaled(toldPpm, worstPpm))),
+    leastMilli: milliOf(toldPpm),
+    weights,
+  };
+}
+
+function judgementOf(loss: Loss): Judged {
   const points = roundedPoints(loss.milli);
   const score = 100 - points;
-  const toldPpm = left.reduce((ppm, one) => scaled(ppm, one.ppm), WHOLE_PPM);
-  // A defect that may have been seen counts as the worst there is for the lower end.
-  const possiblePpm = defectLeftPpm('video-freeze', possibleMs, playingMs);
-  const worstPpm = untold.reduce(
-    (ppm, one) => scaled(ppm, mixedPpm(one, one.worstPpm)),
-    scaled(toldPpm, possiblePpm),
-  );
-  const scoreOf = (ppm: number) => 100 - roundedPoints(Math.floor((WHOLE_PPM - ppm) / 10));
   return {
     score,
     mosCenti: mosOf(score),
-    scoreMin: Math.min(score, scoreOf(worstPpm)),
-    scoreMax: Math.max(score, scoreOf(toldPpm)),
-    confidencePermille,
-    causes: apportion(points, loss.byCause),
+    scoreMin: 100 - roundedPoints(loss.mostMilli),
+    scoreMax: 100 - roundedPoints(loss.leastMilli),
+    causes: apportion(points, loss.weights),
   };
 }
 
@@ -239,13 +252,9 @@ function mixedPpm({ toldPermille }: Untold, untoldPpm: number): number {
 }
 
 /** States weigh most: stalls and startup are judged by them. */
-function confidenceOf({ told }: SessionResult, exposure: DefectExposure): number {
+function confidenceOf({ told }: SessionResult, coverage: number): number {
   const sum =
-    100 * told.startup +
-    400 * told.states +
-    250 * told.bitrate +
-    150 * coverageOf(exposure) +
-    100 * told.events;
+    100 * told.startup + 400 * told.states + 250 * told.bitrate + 150 * coverage + 100 * told.events;
   return Math.floor(sum / 1_000);
 }
 
@@ -262,15 +271,6 @@ function mosOf(score: number): number {
 function inOrder(entries: ReadonlyMap<string, number>): readonly (readonly [string, number])[] {
   return [...entries].sort(([a], [b]) => compareKeys(a, b));
 }
-
-const NO_EXPOSURE: DefectExposure = {
-  byType: [],
-  possibleMs: 0,
-  renderedMs: 0,
-  coveredMs: 0,
-  beyondHorizon: false,
-  vantage: '',
-};
 
 const NOT_JUDGED: Judgement = {
   score: null,

@@ -2,7 +2,7 @@
 import { compareKeys } from '../../runtime/key-order.ts';
 import type { QosScore } from '../../schemas/records.ts';
 import type { ScoreField, SessionResult } from '../sessions/figures.ts';
-import { coverageOf, type DefectExposure, nothingKnown } from './exposure.ts';
+import { coverageOf, type DefectExposure } from './exposure.ts';
 import { columnOf, type Judged, type Judgement, type SessionMemory } from './model.ts';
 
 export type ScoreSurroundings = { readonly model: string; readonly configHash: string };
@@ -47,7 +47,7 @@ export function finalRecord(
     ...around,
     sessionScore: session.score,
     sessionMosCenti: session.mosCenti,
-    coveragePermille: coverageOf({ ...nothingKnown(memory.renderedMs), coveredMs: memory.coveredMs }),
+    coveragePermille: coverageOf(memory),
     defectTypes: types.map(([type]) => type),
     defectMs: types.map(([, ms]) => ms),
     defectIds: [...memory.defectIds].sort(compareKeys),

@@ -5,10 +5,10 @@
 import { list, nullable, type StateOf, struct, structCodec } from '../../runtime/struct-codec.ts';
 import type { Effect, Reducer, StepContext } from '../../runtime/topology.ts';
 import type { QosScore } from '../../schemas/records.ts';
-import { finalSums, scoreSums, windowSums } from '../cohorts/contributions.ts';
-import { leafOf } from '../cohorts/leaf.ts';
+import { addScore, finalSums, windowSums } from '../cohorts/contributions.ts';
+import { leafKeyOf, leafOf } from '../cohorts/leaf.ts';
 import type { LeafValue } from '../cohorts/leaf-cap.ts';
-import type { CohortSums } from '../cohorts/sums.ts';
+import { type CohortSums, newSums } from '../cohorts/sums.ts';
 import type { SessionResult } from '../sessions/figures.ts';
 import { type DefectTable, defectTable } from './defect-table.ts';
 import { nothingKnown } from './exposure.ts';
@@ -54,15 +54,13 @@ export const sessionScores: Reducer<State, SessionWord, QosScore | LeafValue> = 
     // Windows wait for seconds, sessions for being reopened much longer: nothing waits here any more.
     if (word.kind === 'over') return [{ kind: 'forget' }];
     const { result } = word;
-    const effects: Effect<QosScore | LeafValue>[] = [];
     const told = toldSums(state, result);
-    if (told !== null) effects.push(toCohorts(state, result, 'told', told));
     const { scoring } = settingsOf(context.config);
     const neededMs = sealNeeded(result, context);
-    if (state.waiting.length === 0 && isSealed(neededMs, result.figures.programmeId, context)) {
-      effects.push(...scored(state, result, context));
-      return effects;
-    }
+    if (state.waiting.length === 0 && isSealed(neededMs, result.figures.programmeId, context))
+      return scored(state, result, told, context);
+    const effects: Effect<QosScore | LeafValue>[] = [];
+    if (told !== null) effects.push(toCohorts(state, result, 'told', told));
     state.waiting.push({
       result: JSON.stringify(result),
       programmeId: result.figures.programmeId,
@@ -87,7 +85,7 @@ function onTimer(
     // An anchor may have moved meanwhile.
     one.neededMs = sealNeeded(result, context);
     if (one.deadlineMs > timeMs && !isSealed(one.neededMs, one.programmeId, context)) break;
-    effects.push(...scored(state, result, context));
+    effects.push(...scored(state, result, null, context));
     done += 1;
   }
   state.waiting.splice(0, done);
@@ -106,9 +104,11 @@ function isSealed(neededMs: number | null, programmeId: string, context: StepCon
   return neededMs === null || context.sealedUpToMsOf('stream-defects', programmeId) >= neededMs;
 }
 
+/** The score, and what cohorts get: with what its player told, where that has not gone there before. */
 function scored(
   state: State,
   result: SessionResult,
+  told: CohortSums | null,
   context: StepContext,
 ): readonly Effect<QosScore | LeafValue>[] {
   const { model } = settingsOf(context.config);
@@ -121,14 +121,17 @@ function scored(
   const around = { model: model.name, configHash: context.configHash };
   if (figures.kind === 'final') {
     const judged = model.score(result, nothingKnown(0), memory);
-    return [{ kind: 'forward', value: finalRecord(result, judged, memory, around), to: SCORES_TO }];
+    const value = finalRecord(result, judged, memory, around);
+    const effects: Effect<QosScore | LeafValue>[] = [{ kind: 'forward', value, to: SCORES_TO }];
+    if (told !== null) effects.push(toCohorts(state, result, 'told', told));
+    return effects;
   }
   const exposure = exposureOf(result, context);
   const judged = model.score(result, exposure, memory);
-  const sums = scoreSums(judged.window, exposure, figures.exposedMs);
+  const sums = addScore(told ?? newSums(), judged.window, exposure, figures.exposedMs);
   return [
     { kind: 'forward', value: windowRecord(result, judged, exposure, around), to: SCORES_TO },
-    toCohorts(state, result, 'score', sums),
+    toCohorts(state, result, told === null ? 'score' : 'told', sums),
   ];
 }
 
@@ -159,11 +162,13 @@ function toCohorts(
   sums: CohortSums,
 ): Effect<LeafValue> {
   const isWindow = figures.kind === 'window';
+  const leaf = leafOf(figures);
   return {
     kind: 'forward',
     to: COHORTS_TO,
     value: {
-      leaf: leafOf(figures),
+      leaf,
+      leafKey: leafKeyOf(leaf),
       tenant: figures.tenant,
       windowStartMs: isWindow ? figures.windowStartMs : state.windowStartMs,
       windowEndMs: isWindow ? figures.windowEndMs : state.windowEndMs,
