@@ -186,6 +186,24 @@ test('what is told late begins at the seal, what is closed late ends there', () 
   assert.equal(tell(join([watching(30_000)], told)), 'video-freeze 7000 defect-1, coverage 1000');
 });
 
+test('what was sealed stays sealed when the stream falls behind, unless its time jumped back beyond the horizon', () => {
+  const told = [
+    atMs(1_000, anchor(1_000)),
+    atMs(20_000, anchor(26_000)),
+    atMs(21_000, anchor(21_000)),
+    atMs(22_000, defectRecord({ event: 'open', startMs: 19_000 })),
+  ];
+  // at 21 s of log time 18 s were sealed under an anchor that was 6 s ahead
+  assert.equal(tell(join([watching(18_000)], told)), 'video-freeze 4000 defect-1, coverage 1000');
+  const anew = [
+    atMs(1_000_000, anchor(1_000_000)),
+    atMs(1_001_000, anchor(10_000)),
+    atMs(1_012_000, defectRecord({ event: 'open', startMs: 19_000 })),
+  ];
+  const seen = join([watching(18_000)], anew, LOG_START_MS + 1_030_000);
+  assert.equal(tell(seen), 'video-freeze 9000 defect-1, coverage 1000');
+});
+
 test('records that make no sense are left out with a reason', () => {
   const twice = [...FREEZE.slice(0, 2), ...FREEZE.slice(1, 2)];
   assert.deepEqual(tableOf(twice).leftOut, ['older-revision']);
@@ -215,7 +233,7 @@ test('the table is bounded: the oldest defects go, and what they covered is not 
 });
 
 /** Defects on one stream as a detector with a delay tells them, each in order; the seal is 3 s behind. */
-const anyLife = fc
+const anyLives = fc
   .array(
     fc.record({
       gapMs: fc.integer({ min: 0, max: 20_000 }),
@@ -227,7 +245,7 @@ const anyLife = fc
     { minLength: 1, maxLength: 8 },
   )
   .map((lives) => {
-    const logged: Logged[] = [atMs(1_000, anchor(1_000))];
+    const logged: Logged[] = [];
     let at = 2_000;
     for (const [index, { gapMs, lengthMs, tellMs, closeMs, type }] of lives.entries()) {
       const startMs = at + gapMs;
@@ -244,9 +262,18 @@ const anyLife = fc
       );
       at = endMs;
     }
-    for (let ms = 10_000; ms < 400_000; ms += 13_000) logged.push(atMs(ms, anchor(ms + (ms % 400))));
-    return logged.toSorted((a, b) => a.timeMs - b.timeMs);
+    return logged;
   });
+/** And how the probe's delay moves from anchor to anchor. */
+const anyLife = fc
+  .tuple(anyLives, fc.array(fc.integer({ min: -6_000, max: 6_000 }), { minLength: 30, maxLength: 30 }))
+  .map(([logged, moves]) =>
+    [
+      atMs(1_000, anchor(1_000)),
+      ...logged,
+      ...moves.map((move, index) => atMs(10_000 + index * 13_000, anchor(10_000 + index * 13_000 + move))),
+    ].toSorted((a, b) => a.timeMs - b.timeMs),
+  );
 
 test('once sealed, what is charged never changes again, whatever is told later', () => {
   const anySpan = fc.record({
@@ -267,7 +294,7 @@ test('once sealed, what is charged never changes again, whatever is told later',
         : { programTimeStartMs: null, startMs: LOG_START_MS + from, endMs: LOG_START_MS + from + 10_000 };
       const one = watching(from, { ...rest, ...place });
       let first: unknown = null;
-      for (const ms of [40_000, 80_000, 120_000, 160_000, 220_000, 300_000, 399_000]) {
+      for (let ms = 5_000; ms < 400_000; ms += 9_000) {
         const timeMs = LOG_START_MS + ms;
         const { table } = tableOf(logged.filter((logs) => logs.timeMs <= timeMs));
         const needed = neededSealMs(table, [one]);
