@@ -1,6 +1,6 @@
 /**
  * The pinned versions of what EveryView runs on: the only place that says them. The Maven build gets them as
- * properties, the tests read them, and `versions.test.ts` holds docker-compose.yml to them.
+ * properties, the tests read them, and `test/compose.test.ts` holds docker-compose.yml to them.
  */
 export const KAFKA_VERSION = '4.3.1';
 /** Scala version that the broker's artifact is built with (part of its name). */

@@ -46,6 +46,7 @@ export function sessionsDashboard(): Dashboard {
     )
     .annotation(alertAnnotation());
   addAudience(dashboard);
+  addAudienceOverTime(dashboard);
   addCohorts(dashboard);
   addSessions(dashboard);
   addSession(dashboard);
@@ -102,7 +103,11 @@ function addAudience(dashboard: DashboardBuilder): void {
         thresholds: steps('green', [0.005, 'yellow'], [0.02, 'red']),
         sql: `SELECT sum(stall_ms)::float8 / nullif(sum(playing_ms + stall_ms), 0) AS "ratio" ${COHORTS.trim()}`,
       }),
-    )
+    );
+}
+
+function addAudienceOverTime(dashboard: DashboardBuilder): void {
+  dashboard
     .withPanel(
       lines({
         title: 'Viewers',

@@ -38,6 +38,7 @@ export function streamsDashboard(): Dashboard {
     )
     .annotation(alertAnnotation());
   addWall(dashboard);
+  addWallOverTime(dashboard);
   addAlerts(dashboard);
   addFigures(dashboard);
   addPipeline(dashboard);
@@ -138,7 +139,11 @@ function addWall(dashboard: DashboardBuilder): void {
             FROM v_stream_health
            WHERE $__timeFilter(time) AND programme_id IN (\${programme:sqlstring})`,
       }),
-    )
+    );
+}
+
+function addWallOverTime(dashboard: DashboardBuilder): void {
+  dashboard
     .withPanel(
       timeline({
         title: 'Streams over time',
