@@ -107,6 +107,8 @@ function takeRendition(state: SessionState, event: HeldEvent, atMs: number, rule
   if (isOfTransfer) {
     if (NOT_VIDEO.has(event.objectType ?? '')) return;
   }
+  if (event.clientMs !== null) state.tellsTimedBitrates = true;
+  else if (state.tellsTimedBitrates) return;
   const told = { bitrateBps, heightPx, renditionId: renditionId ?? '' };
   if (bitrateBps === now.bitrateBps) {
     // decided against before it was on screen

@@ -121,6 +121,22 @@ test('a bitrate that is on screen counts at once, one that was decided for when 
   assert.equal(meanOf(true), 3_000_000);
 });
 
+test('a request without a time of its own does not say what is on screen where events do', () => {
+  const arrivals = draw('2s.p...4...q', { renditionShown: true });
+  const request = playbackEvent({
+    ...arrivals[0]!.event,
+    event: 'request',
+    sn: null,
+    clientTimeMs: null,
+    bitrateBps: 1_000_000,
+    renditionShown: false,
+  });
+  const late = [...arrivals, { logMs: LOG_START_MS + 2_700, event: request }].toSorted(
+    (a, b) => a.logMs - b.logMs,
+  );
+  assert.equal(finalsOf(run(late).results)[0]!.figures.bitrateBps, 3_000_000);
+});
+
 test('lost reports are counted from the gaps in their numbers', () => {
   const final = check('s.p..{r..p}...tq', 'play join=1000 playing=5500 lost=2');
   assert.equal(final.told.events, Math.round(4_000 / 6));

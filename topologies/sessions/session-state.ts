@@ -172,6 +172,8 @@ const STATE = {
   rendition: RENDITION,
   /** A rendition that was decided for and is not on screen yet. */
   upcoming: nullable(struct({ atMs: 'long', rendition: RENDITION })),
+  /** The player told a bitrate with a time of its own: reports without one, which may be older, are not asked. */
+  tellsTimedBitrates: 'bool',
   seeking: 'bool',
   /** When a seek was over; null before the first. */
   seekEndMs: 'long?',
@@ -277,6 +279,7 @@ export function newSession(): SessionState {
     bufferMs: null,
     rendition: { bitrateBps: null, heightPx: null, renditionId: '' },
     upcoming: null,
+    tellsTimedBitrates: false,
     seeking: false,
     seekEndMs: null,
     stall: null,
