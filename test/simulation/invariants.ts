@@ -7,14 +7,16 @@ import {
 } from '../../runtime/control-records.ts';
 import { compareKeys } from '../../runtime/key-order.ts';
 import type { CommittedRecord } from '../../runtime/memory-broker.ts';
+import { partitionOf } from '../../runtime/partitioner.ts';
 import type { Counts } from '../../runtime/task-counts.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
-import type { DeadLetter, StreamDefect, StreamHealth } from '../../schemas/records.ts';
+import type { CohortPartial, DeadLetter, StreamDefect, StreamHealth } from '../../schemas/records.ts';
 import { countOne } from './faults.ts';
 import { DERIVED_TOPICS, SILENT_MS, SIMULATED_TOPOLOGIES } from './topologies.ts';
 import type { Contents } from './world.ts';
 
-export function brokenInvariants(contents: Contents): string[] {
+/** `read` is what the readers of `contents` read: with the ticks in it by which they went on without a writer. */
+export function brokenInvariants(contents: Contents, read: Contents = contents): string[] {
   return [
     ...eachPartition(contents, 'stream-defects', defectsHold),
     ...eachPartition(contents, 'stream-health', windowsInOrder),
@@ -29,6 +31,11 @@ export function brokenInvariants(contents: Contents): string[] {
     ),
     ...DERIVED_TOPICS.flatMap((topic) => eachPartition(contents, topic, holdsNoTicks)),
     ...numbersAreWhole(contents),
+    ...contents.get('stream-defects')!.flatMap((records, partition) => {
+      const broken = configurationsHold(contents.get('frame-features')![partition]!, records);
+      return broken === null ? [] : [`stream-defects/${partition}: ${broken}`];
+    }),
+    ...eachPartition(contents, 'cohort-partials', (records) => sealsAreTaken(read, records)),
   ];
 }
 
@@ -163,6 +170,53 @@ function areReadersTold(topic: string, records: readonly CommittedRecord[]): str
     if (control === null || control === 'unknown' || control.kind !== 'config-effective') continue;
     if (control.configHash === told) return `readers are told twice of ${told}, at offset ${offset}`;
     toldOf.set(writer, control.configHash);
+  }
+  return null;
+}
+
+/** Whatever was put in force in a source holds for what follows from it: at the same moment either may. */
+function configurationsHold(
+  source: readonly CommittedRecord[],
+  derived: readonly CommittedRecord[],
+): string | null {
+  const changes = source.flatMap((record) => {
+    const control = record.value === null ? decodeControl(record.headers) : null;
+    if (control === null || control === 'unknown' || control.kind !== 'config-effective') return [];
+    return [{ atMs: record.timestampMs, configHash: control.configHash }];
+  });
+  for (const { offset, timestampMs, value } of derived) {
+    if (value === null) continue;
+    const { configHash } = codec.decode('stream-defects', value) as StreamDefect;
+    const before = changes.filter(({ atMs }) => atMs < timestampMs).at(-1)?.configHash ?? 'default';
+    const now = changes.filter(({ atMs }) => atMs === timestampMs).map((change) => change.configHash);
+    if (configHash !== before && !now.includes(configHash))
+      return `offset ${offset} is of configuration ${configHash}, and ${before} holds`;
+  }
+  return null;
+}
+
+/** The seal of an input that a step saw is the last one of that partition up to then. */
+function sealsAreTaken(read: Contents, records: readonly CommittedRecord[]): string | null {
+  const inputs = read.get('stream-defects')!;
+  const seals = inputs.map((input) => {
+    let atMs = 0;
+    return input.flatMap(({ timestampMs, value, headers }) => {
+      atMs = Math.max(atMs, timestampMs);
+      const control = value === null ? decodeControl(headers) : null;
+      return control !== null && control !== 'unknown' && control.kind === 'seal'
+        ? [{ atMs, sealedMs: control.sealedUpToMs }]
+        : [];
+    });
+  });
+  for (const { offset, timestampMs, value } of records) {
+    if (value === null) continue;
+    const { cdn: programmeId, windowEndMs } = codec.decode('cohort-partials', value) as CohortPartial;
+    if (programmeId === '') continue;
+    const of = seals[partitionOf(Buffer.from(programmeId), inputs.length)]!;
+    const before = of.filter(({ atMs }) => atMs < timestampMs).at(-1)?.sealedMs ?? 0;
+    const isNow = of.some(({ atMs, sealedMs }) => atMs === timestampMs && sealedMs === windowEndMs);
+    if (windowEndMs !== before && !isNow)
+      return `offset ${offset} saw the seal ${windowEndMs} of ${programmeId}, and ${before} is the last`;
   }
   return null;
 }

@@ -160,6 +160,18 @@ export const MUTATIONS: readonly Mutation[] = [
     find: /nextOffset,\s+boundMs,\s+sealedUpToMs,?\s+\}\)\),/,
     replace: 'nextOffset, boundMs, sealedUpToMs: 0 })),',
   }),
+  mutation('seals of inputs are not taken', {
+    find: 'channel.sealedUpToMs = Math.max(channel.sealedUpToMs, control.sealedUpToMs)',
+    replace: 'channel.sealedUpToMs = 0',
+  }),
+  mutation('the time of what is said begins anew after a restart', {
+    find: 'this.#output.timeMs = position.timeMs;',
+    replace: '',
+  }),
+  mutation('not every configuration takes effect', {
+    find: "if (control.kind === 'config-effective') this.#configure",
+    replace: "if (control.kind === 'config-effective' && saidAtMs % 2 === 0) this.#configure",
+  }),
   mutation('a seal of an input holds as soon as it is read', {
     find: /(offer\(source: MergeSource, record: PendingRecord\): number \{)/,
     replace:

@@ -50,7 +50,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
   }
   const said = withoutTicks(first.contents);
   findings.push(...(isLonely ? await unequalAlone(plan, first, said) : await unequalToQuiet(plan, first)));
-  findings.push(...brokenInvariants(isLonely ? said : first.contents));
+  findings.push(...brokenInvariants(isLonely ? said : first.contents, first.contents));
   findings.push(...brokenExpectations(first.contents, plan.deadLetters));
   return {
     seed,

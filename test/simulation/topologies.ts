@@ -188,15 +188,16 @@ const mixed: Reducer<Order, PlaybackEvent | StreamDefect, CohortPartial> = {
     const programmeId = `programme-${(state.hash >>> 5) % PROGRAMMES_MAX}`;
     const known = context.read<Order>('table', programmeId);
     state.hash = mix(mix(state.hash, known?.count ?? -1), known?.hash ?? -1);
-    state.hash = mix(state.hash, context.sealedUpToMsOf('stream-defects', programmeId));
+    const sealedMs = context.sealedUpToMsOf('stream-defects', programmeId);
+    state.hash = mix(state.hash, sealedMs);
     state.hash = mix(state.hash, (value.sn ?? 0) * weightOf(context));
     if (state.hash % 2 !== 0) return [];
     const leaf = `leaf-${(state.hash >>> 3) % 9}`;
     const { configHash } = context;
-    const fields = { programmeId: leaf, windowStartMs: input.timeMs, sessions: state.count };
-    return [
-      { kind: 'forward', key: leaf, value: partialOf({ ...fields, scoreSum: state.hash, configHash }) },
-    ];
+    const fields = { programmeId: leaf, windowStartMs: input.timeMs, sessions: state.count, configHash };
+    // whose seal it saw, and which
+    const seal = { cdn: programmeId, windowEndMs: sealedMs };
+    return [{ kind: 'forward', key: leaf, value: partialOf({ ...fields, ...seal, scoreSum: state.hash }) }];
   },
 };
 

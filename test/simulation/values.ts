@@ -51,7 +51,8 @@ export function healthOf(
 export type PartialFields = Pick<
   CohortPartial,
   'programmeId' | 'windowStartMs' | 'sessions' | 'scoreSum' | 'configHash'
->;
+> &
+  Partial<Pick<CohortPartial, 'windowEndMs' | 'cdn'>>;
 
 export function partialOf(fields: PartialFields): CohortPartial {
   return { ...EMPTY_PARTIAL, ...fields };
