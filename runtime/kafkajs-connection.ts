@@ -204,7 +204,12 @@ function framingSocket({ host, port, onConnect }: SocketOptions, beforeEach: () 
       if (frame === null) {
         size[sizeFilled++] = buffer[at++]!;
         if (sizeFilled < 4) continue;
-        frame = Buffer.allocUnsafeSlow(4 + Math.max(0, size.readInt32BE()));
+        const bytes = size.readUInt32BE();
+        if (bytes > ANSWER_BYTES_MAX) {
+          socket.destroy(new Error(`what it says is not Kafka's protocol: an answer of ${bytes} bytes`));
+          return false;
+        }
+        frame = Buffer.allocUnsafeSlow(4 + bytes);
         frame.set(size);
         filled = 4;
         sizeFilled = 0;
@@ -235,6 +240,8 @@ type SocketOptions = {
 };
 
 const READ_BYTES = 128 * 1024;
+/** Far above what is ever asked for; four letters, or the first bytes of TLS, are more. */
+const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 const KEEP_ALIVE_MS = 60_000;
 
 /** A request that kafkajs encodes, and what decodes its answer; error codes are left for the caller to see. */

@@ -1,5 +1,6 @@
 /** What no single healthy broker does: leaders that move or are gone, answers that leave something out, silence. */
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { FakeCluster } from '../test/conformance/fake-cluster.ts';
 import { openKafkajsPort } from './kafkajs-port.ts';
@@ -140,6 +141,19 @@ test('a broker that says nothing is given up after the request timeout', async (
   assert.ok(tookMs >= REQUEST_TIMEOUT_MS - 50 && tookMs < REQUEST_TIMEOUT_MS + 1_500, `${tookMs} ms`);
   nodes.isSilent = false;
   await port.produce(null, [batchOf(0)]);
+});
+
+test('a server that speaks something else is refused, whatever length its first letters make', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closing.push(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  const { port } = server.address() as AddressInfo;
+  await assert.rejects(openKafkajsPort({ brokers: [`127.0.0.1:${port}`], clientId: 'test' }), {
+    code: 'unreachable',
+  });
 });
 
 test('no broker at all is one clear error', async () => {
