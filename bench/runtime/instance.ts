@@ -92,8 +92,11 @@ async function run(port: LogPort, order: Order, gauge: Gauge): Promise<void> {
     partitions: new Map([...topics, 'dead-letters', 'late-records'].map((topic) => [topic, PARTITIONS])),
     writerTasks: new Map(),
     openGroup: fixedGroup(order.tasks),
-    // an input that ends would be ticked, and the next run would find the ticks in it
-    limits: { tickEveryMs: Number.MAX_SAFE_INTEGER },
+    limits: {
+      commitEveryMs: COMMIT_EVERY_MS,
+      // an input that ends would be ticked, and the next run would find the ticks in it
+      tickEveryMs: Number.MAX_SAFE_INTEGER,
+    },
     onEvent: (event) => {
       if (event.kind === 'retrying') process.stderr.write(`${event.what}: ${String(event.error)}\n`);
     },
@@ -141,6 +144,8 @@ async function consume(port: LogPort, { workload, tasks }: Order, gauge: Gauge):
   await fetch.settled;
 }
 
+/** As in the measurements that this is held against. */
+const COMMIT_EVERY_MS = 200;
 /** As a worker asks for. */
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
 const POLL_MS = 10;
