@@ -45,6 +45,15 @@ export function heldOf(state: SessionState, event: PlaybackEvent, logMs: number)
 }
 
 /**
+ * A response is stamped with the time of its request, as the standard wants it, and has the state, the buffer and the
+ * playhead of its end: hls.js 1.7.4 tells rebuffering so, up to the length of the download before it begins.
+ */
+export function saidAtMs({ event, clientTimeMs, timeToLastByteMs }: PlaybackEvent): number | null {
+  if (event !== 'response-received' || clientTimeMs === null) return clientTimeMs;
+  return clientTimeMs + (timeToLastByteMs ?? 0);
+}
+
+/**
  * Whether the same event is held already: (content, target, event, client time, sn) are equal; without a sequence number
  * all of it has to be, and without client time either there is no telling.
  */
@@ -151,15 +160,6 @@ const MISSING_MAX = 10_000;
 const CHANNELS_MAX = 8;
 const CONTEXTS_MAX = 16;
 const RECENT_MAX = 32;
-
-/**
- * A response is stamped with the time of its request, as the standard wants it, and has the state, the buffer and the
- * playhead of its end: hls.js 1.7.4 tells rebuffering so, up to the length of the download before it begins.
- */
-function saidAtMs({ event, clientTimeMs, timeToLastByteMs }: PlaybackEvent): number | null {
-  if (event !== 'response-received' || clientTimeMs === null) return clientTimeMs;
-  return clientTimeMs + (timeToLastByteMs ?? 0);
-}
 
 function isUndated(event: PlaybackEvent): boolean {
   return event.event === 'response-received' && event.timeToLastByteMs === null;

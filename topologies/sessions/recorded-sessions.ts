@@ -9,6 +9,7 @@
 import { compareKeys } from '../../runtime/key-order.ts';
 import type { PlaybackEvent } from '../../schemas/records.ts';
 import type { SessionResult } from './figures.ts';
+import { saidAtMs } from './held-events.ts';
 import { advance, offer } from './session-fold.ts';
 import { SESSION_DEFAULTS, type SessionSettings } from './session-settings.ts';
 import { newSession } from './session-state.ts';
@@ -97,7 +98,7 @@ function place(events: readonly PlaybackEvent[]): readonly Placed[] {
   const placed: Placed[] = [];
   const timeless: PlaybackEvent[] = [];
   for (const event of events) {
-    const logMs = event.clientTimeMs ?? (event.receivedAtMs > 0 ? event.receivedAtMs : null);
+    const logMs = saidAtMs(event) ?? (event.receivedAtMs > 0 ? event.receivedAtMs : null);
     if (logMs === null) timeless.push(event);
     else placed.push({ logMs, event });
   }

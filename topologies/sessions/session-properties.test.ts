@@ -175,6 +175,54 @@ test('no window holds more than its length, nothing is negative, and null is nev
   );
 });
 
+test('whatever comes, however late and with whatever clock: every result is whole, and every event accounted for', () => {
+  const trouble = fc.array(
+    fc.record({
+      delayMs: fc.oneof(
+        fc.constant(0),
+        fc.integer({ min: 0, max: 8_000 }),
+        fc.integer({ min: 0, max: 900_000 }),
+      ),
+      jumpMs: fc.oneof(fc.constant(0), fc.integer({ min: -1e9, max: 1e9 })),
+      hasClock: fc.boolean(),
+      hasNumber: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 40 },
+  );
+  fc.assert(
+    fc.property(session, trouble, (arrivals, troubles) => {
+      const troubled = arrivals
+        .map(({ logMs, event }, index) => {
+          const { delayMs, jumpMs, hasClock, hasNumber } = troubles[index % troubles.length]!;
+          return {
+            logMs: logMs + delayMs,
+            event: {
+              ...event,
+              clientTimeMs: hasClock ? event.clientTimeMs! + jumpMs : null,
+              sn: hasNumber ? event.sn : null,
+            },
+          };
+        })
+        .sort((a, b) => a.logMs - b.logMs);
+      const { results, offered } = run(troubled);
+      assert.equal(offered.length, troubled.length);
+      let endMs = 0;
+      for (const { figures, sums } of results) {
+        for (const [name, value] of Object.entries({ ...figures, ...sums })) {
+          if (typeof value === 'number')
+            assert.ok(Number.isSafeInteger(value) && value >= 0, `${name} ${value}`);
+        }
+        assert.ok(OUTCOMES.includes(figures.outcome));
+        if (figures.kind === 'final') continue;
+        // windows are told once, in order
+        assert.ok(figures.windowStartMs >= endMs);
+        endMs = figures.windowEndMs;
+        assert.ok(figures.playingMs + figures.stallMs + figures.pausedMs <= windowMs);
+      }
+    }),
+  );
+});
+
 test('windows of a session that is told in time and ends add up to its final', () => {
   const lively = fc
     .array(fc.tuple(fc.integer({ min: 100, max: 9_000 }), fc.constantFrom(...'pprkpattp')), {
