@@ -1,5 +1,6 @@
 /** The everyview command: its sub-commands, and what each ends with. */
 import { Command, Help, type Option } from 'commander';
+import { addAnalyze, runAnalyze } from './commands/analyze.ts';
 import { addAudit, runAudit } from './commands/audit.ts';
 import { addBacktest, runBacktest } from './commands/backtest.ts';
 import { addCatalogue, runCatalogue } from './commands/catalogue.ts';
@@ -37,6 +38,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addDescribe(program, bind(runDescribe));
   addTopics(program, bind(runTopics));
   addRun(program, bind(runRun));
+  addAnalyze(program, bind(runAnalyze));
   addAudit(program, bind(runAudit));
   addBacktest(program, bind(runBacktest));
   addCatalogue(program, bind(runCatalogue));

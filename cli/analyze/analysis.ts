@@ -1,0 +1,149 @@
+/**
+ * One input from beginning to end with no server: decoded by ingest, judged by the reducers of stream detection, as if its
+ * records had come through a log. The same bytes give the same defects there and here.
+ */
+import { startIngest } from '../../producers/ingest/ingest.ts';
+import type { StreamSpecInput } from '../../producers/ingest/stream-spec.ts';
+import type { Clock } from '../../runtime/port.ts';
+import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
+import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
+import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
+import { DETECTORS, streamDetection } from '../../topologies/stream-detection.ts';
+
+/** One defect, over and done with, or still running where the input ended. */
+export type AnalysedDefect = {
+  readonly streamId: string;
+  readonly type: string;
+  /** On the presentation timeline, from the smallest first timestamp of any track. */
+  readonly startMs: number;
+  readonly endMs: number;
+  /** It was still running at the end. */
+  readonly open: boolean;
+  readonly severity: string;
+  readonly confidencePermille: number;
+  readonly reason: string;
+};
+
+export type Analysis = {
+  readonly streamId: string;
+  readonly input: string;
+  readonly durationMs: number;
+  readonly defects: readonly AnalysedDefect[];
+  /** Types that nothing here judged: never to be read as good. */
+  readonly notWatched: readonly string[];
+  readonly chunks: readonly FrameFeatures[];
+  readonly decoder: string;
+};
+
+export type AnalysisOptions = {
+  readonly streamId: string;
+  readonly input: string;
+  readonly ffmpegPath: string;
+  readonly clock: Clock;
+  /** For inputs without an end: how long to look. */
+  readonly forMs?: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: (coveredMs: number) => void;
+};
+
+/** The input could not be read, or not to its end; `message` says why. */
+export class UnreadableInput extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UnreadableInput';
+  }
+}
+
+/** Throws {@link UnreadableInput}, and `IngestError` for an input of a kind that is not read. */
+export async function analyse(options: AnalysisOptions): Promise<Analysis> {
+  const chunks = await featuresOf(options);
+  const watched = chunks.filter(({ event }) => event === 'features');
+  if (watched.length === 0) throw new UnreadableInput(`${options.input}: nothing in it could be decoded`);
+  const durationMs = Math.max(...watched.map(({ basePtsMs, durationMs }) => basePtsMs + durationMs));
+  return {
+    streamId: options.streamId,
+    input: options.input,
+    durationMs,
+    defects: defectsOf(options.streamId, chunks, durationMs),
+    notWatched: notWatched(watched),
+    chunks: watched,
+    decoder: watched[0]!.decoder,
+  };
+}
+
+/** Log time of a chunk here: it cannot matter to what a defect is, only to when it was told. */
+const START_MS = 1_000_000;
+
+async function featuresOf(options: AnalysisOptions): Promise<readonly FrameFeatures[]> {
+  const { streamId, input, ffmpegPath, clock, forMs, signal, onProgress } = options;
+  const chunks: FrameFeatures[] = [];
+  const spec: StreamSpecInput = { programmeId: streamId, input, pace: 'fast' };
+  const ending = new AbortController();
+  const ingest = await startIngest({
+    streams: [spec],
+    sink: {
+      write: async (_key, record) => {
+        chunks.push(record);
+        onProgress(record.basePtsMs + record.durationMs);
+        if (forMs !== undefined && record.basePtsMs + record.durationMs >= forMs) ending.abort();
+      },
+    },
+    ffmpegPath,
+    clock,
+    probeId: 'analyze',
+    // part of every record: the same in each run
+    probeEpochMs: 1,
+  });
+  const stop = (): void => void ingest.stop();
+  for (const one of [signal, ending.signal]) one.addEventListener('abort', stop, { once: true });
+  const [result] = await ingest.done;
+  signal.removeEventListener('abort', stop);
+  const { outcome } = result!;
+  if (outcome.kind === 'failed' && !ending.signal.aborted) throw new UnreadableInput(outcome.reason);
+  return chunks;
+}
+
+function defectsOf(
+  streamId: string,
+  chunks: readonly FrameFeatures[],
+  durationMs: number,
+): readonly AnalysedDefect[] {
+  const driver = new TopologyTestDriver(streamDetection);
+  for (const chunk of chunks) {
+    driver.pipe('frame-features', chunk.programmeId, chunk, START_MS + chunk.basePtsMs + chunk.durationMs);
+  }
+  const found = new Map<string, { first: StreamDefect; last: StreamDefect; reason: string }>();
+  for (const { value } of driver.outputs('stream-defects')) {
+    if (value.event === 'anchor') continue;
+    const known = found.get(value.defectId);
+    const reason = value.event === 'close' && known !== undefined ? known.reason : value.reason;
+    found.set(value.defectId, { first: known?.first ?? value, last: value, reason });
+  }
+  return [...found.values()]
+    .map(({ last, reason }) => defectOf(streamId, last, reason, durationMs))
+    .sort((a, b) => a.startMs - b.startMs || (a.type < b.type ? -1 : 1));
+}
+
+function defectOf(streamId: string, last: StreamDefect, reason: string, durationMs: number): AnalysedDefect {
+  const open = last.endMs === null || last.reason.startsWith('stream-ended');
+  return {
+    streamId,
+    type: last.type,
+    startMs: last.startMs,
+    endMs: open ? durationMs : last.endMs!,
+    open,
+    severity: last.severity,
+    confidencePermille: last.confidencePermille,
+    reason,
+  };
+}
+
+function notWatched(chunks: readonly FrameFeatures[]): readonly string[] {
+  const hasVideo = chunks.some((chunk) => chunk.hasVideo && chunk.framePtsMs.length > 0);
+  const hasAudio = chunks.some((chunk) => chunk.hasAudio && chunk.audioChannels > 0);
+  const judged = new Set(DETECTORS.map(({ type }) => type));
+  return DEFECT_TYPES.filter((type) => {
+    if (!judged.has(type)) return true;
+    return (type.startsWith('video-') && !hasVideo) || (type.startsWith('audio-') && !hasAudio);
+  });
+}

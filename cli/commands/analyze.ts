@@ -1,0 +1,170 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { resolveFfmpeg } from '../../local/ffmpeg.ts';
+import { IngestError, inputKindOf } from '../../producers/ingest/stream-spec.ts';
+import { systemClock } from '../../runtime/system-clock.ts';
+import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
+import { SEVERITIES } from '../../topologies/detectors/stream-step.ts';
+import { type AnalysedDefect, type Analysis, analyse, UnreadableInput } from '../analyze/analysis.ts';
+import { analysisLines, analysisObjects } from '../analyze/analysis-text.ts';
+import { reportHtml } from '../analyze/report.ts';
+import { thumbnailsOf } from '../analyze/thumbnails.ts';
+import type { Action, CliContext } from '../context.ts';
+import { ExpectedError, UsageError } from '../failure.ts';
+import { progressView } from '../progress-view.ts';
+import { progressLine } from '../replay/progress-line.ts';
+import { jsonLine, line } from '../terminal.ts';
+import { parseDurationMs } from '../values.ts';
+
+export type AnalyzeOptions = {
+  readonly inputs: readonly string[];
+  readonly json: boolean;
+  readonly html?: string;
+  readonly for?: number;
+  readonly failOn?: readonly string[];
+};
+
+const EXIT_HIT = 1;
+const EXIT_UNREADABLE = 3;
+const THUMBNAILS_MAX = 60;
+
+export function addAnalyze(program: Command, run: (options: AnalyzeOptions) => Promise<void>): void {
+  program
+    .command('analyze')
+    .summary('look for defects in files and streams, with no server at all')
+    .description(
+      'Decodes each input as fast as the machine can, and tells every defect: a timeline here, a page with pictures, or ' +
+        'NDJSON. It is the same code that watches live streams, and finds the same.',
+    )
+    .argument('<input...>', 'files, or http(s) addresses of HLS playlists')
+    .option('--json', 'NDJSON on stdout: a line for each defect, then a summary of each input', false)
+    .option(
+      '--html <file>',
+      'write a page with plots and a picture of each defect: one file, needs nothing else',
+    )
+    .option('--for <duration>', 'look at so much of each input (a live playlist has no end)', parseDurationMs)
+    .option(
+      '--fail-on <what>',
+      'end with 1 when there is one: any, a severity or worse (low, medium, high, critical), or types with commas',
+      failOn,
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ everyview analyze clip.mp4
+  $ everyview analyze master.mp4 proxy.mp4 --html report.html
+  $ everyview analyze clip.mp4 --json | jq 'select(.type == "video-freeze")'
+  $ everyview analyze upload.mp4 --fail-on high || echo refused
+
+Exit codes: 0 done, 1 --fail-on hit, 2 wrong usage, 3 an input cannot be read. What is under "not judged" was not looked
+at: no line about it does not mean that it is good.`,
+    )
+    .action((inputs: string[], flags: Omit<AnalyzeOptions, 'inputs'>) => run({ inputs, ...flags }));
+}
+
+export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
+  const { err, env, interruption } = context;
+  const streams = named(options.inputs);
+  const view = progressView(err);
+  const ffmpeg = await resolveFfmpeg({
+    allowInstall: true,
+    onProgress: view.onProgress,
+    env,
+    signal: interruption.signal,
+  });
+  view.end();
+  const found: AnalysedDefect[] = [];
+  const parts: { analysis: Analysis; thumbnails: ReadonlyMap<number, string> }[] = [];
+  for (const { streamId, input } of streams) {
+    const analysis = await analysed(context, options, streamId, input, ffmpeg.path);
+    found.push(...analysis.defects);
+    if (options.json) for (const object of analysisObjects(analysis)) jsonLine(context.out, object);
+    else for (const text of analysisLines(analysis, context.out)) line(context.out, text);
+    if (options.html === undefined) continue;
+    const places = inputKindOf(input) === 'file' ? analysis.defects.map(({ startMs }) => startMs) : [];
+    const wanted = [...new Set(places)].slice(0, THUMBNAILS_MAX);
+    const thumbnails = await thumbnailsOf(ffmpeg.path, input, wanted, interruption.signal);
+    parts.push({ analysis, thumbnails });
+  }
+  if (options.html !== undefined) writePage(options.html, reportHtml(parts), context);
+  const hits = found.filter((one) => isHit(one, options.failOn));
+  if (hits.length === 0) return 0;
+  line(err, `everyview: ${hits.length} defects are what --fail-on names.`);
+  return EXIT_HIT;
+};
+
+async function analysed(
+  { err, interruption }: CliContext,
+  options: AnalyzeOptions,
+  streamId: string,
+  input: string,
+  ffmpegPath: string,
+): Promise<Analysis> {
+  const progress = progressLine(err);
+  try {
+    return await analyse({
+      streamId,
+      input,
+      ffmpegPath,
+      clock: systemClock,
+      signal: interruption.signal,
+      onProgress: (coveredMs) => progress.show(`${streamId}: ${(coveredMs / 1_000).toFixed(0)} s looked at`),
+      ...(options.for === undefined ? {} : { forMs: options.for }),
+    });
+  } catch (error) {
+    if (error instanceof UnreadableInput)
+      throw new ExpectedError(
+        `${input} cannot be read: ${error.message}`,
+        'Give a media file or an HLS playlist',
+        {
+          exitCode: EXIT_UNREADABLE,
+          cause: error,
+        },
+      );
+    if (error instanceof IngestError) throw new UsageError(error.message, '');
+    throw error;
+  } finally {
+    progress.end();
+  }
+}
+
+/** Names of files without their ending; a number behind those that are there twice. */
+function named(inputs: readonly string[]): readonly { readonly streamId: string; readonly input: string }[] {
+  const counts = new Map<string, number>();
+  return inputs.map((input) => {
+    const base = path.basename(input.replace(/[?#].*$/, '')).replace(/\.[^.]*$/, '') || 'input';
+    const count = (counts.get(base) ?? 0) + 1;
+    counts.set(base, count);
+    return { streamId: count === 1 ? base : `${base}-${count}`, input };
+  });
+}
+
+function isHit({ type, severity }: AnalysedDefect, what: readonly string[] | undefined): boolean {
+  const ranks: readonly string[] = SEVERITIES;
+  return (what ?? []).some((word) => {
+    if (word === 'any' || word === type) return true;
+    return ranks.includes(word) && ranks.indexOf(severity) >= ranks.indexOf(word);
+  });
+}
+
+function failOn(text: string): readonly string[] {
+  const words = text.split(',').map((word) => word.trim());
+  const known: readonly string[] = ['any', ...SEVERITIES, ...DEFECT_TYPES];
+  const wrong = words.find((word) => !known.includes(word));
+  if (wrong === undefined) return words;
+  throw new InvalidArgumentError(`'${wrong}' is neither any, nor ${SEVERITIES.join(', ')}, nor a type.`);
+}
+
+function writePage(file: string, html: string, { err }: CliContext): void {
+  try {
+    writeFileSync(file, html);
+  } catch (cause) {
+    throw new ExpectedError(
+      `the page cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+      'Name a file in a folder that is there and may be written to',
+    );
+  }
+  line(err, `the page is ${file}`);
+}
