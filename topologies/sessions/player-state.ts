@@ -19,7 +19,7 @@ export function applyEvent(state: SessionState, event: HeldEvent, atMs: number):
   takeCumulative(state, event);
   if (state.endMs !== null) {
     takeErrors(state, event, atMs, rules);
-    if (!resumes(event)) return;
+    if (!resumes(state, event)) return;
     goOn(state);
   }
   takeSurroundings(state, event, atMs);
@@ -32,11 +32,15 @@ export function applyEvent(state: SessionState, event: HeldEvent, atMs: number):
   if (event.mediaTimeMs !== null && !state.inAd) state.mediaTimeMs = event.mediaTimeMs;
 }
 
-/** Whether an event says that playback goes on in a session that had ended: a new state, not the old one once more. */
-export function resumes(event: HeldEvent): boolean {
+/**
+ * Whether an event says that playback goes on in a session that had ended: a new state, not the old one once more, which
+ * some players repeat for ever after they gave up.
+ */
+export function resumes(state: SessionState, event: HeldEvent): boolean {
   if (event.event === 'intent' || event.event === 'first-frame' || event.event === 'content-frame')
     return true;
-  return event.event === 'play-state' && ACTIVE.has(event.playerState ?? '');
+  const isNew = event.event === 'play-state' || state.endedBy === 'ended';
+  return isNew && ACTIVE.has(event.playerState ?? '');
 }
 
 const ACTIVE: ReadonlySet<string> = new Set(['starting', 'playing', 'seeking', 'rebuffering']);

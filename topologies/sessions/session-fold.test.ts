@@ -264,6 +264,21 @@ test('a session that ends goes on when its viewer plays it again; a heartbeat af
   );
 });
 
+test('a report of playing after the end means that it plays again, after a failure only a new state does', () => {
+  const beat = (drawing: string) =>
+    run(
+      draw(drawing).map(({ logMs, event }) => ({
+        logMs,
+        event: event.event === 'time-interval' ? { ...event, playerState: 'playing' } : event,
+      })),
+    ).results;
+  assert.equal(tell(finalsOf(beat('s.p....e..t....q')).at(-1)!.figures), 'play join=1000 playing=5000');
+  assert.equal(
+    tell(finalsOf(beat('s.p....f..t....q')).at(-1)!.figures),
+    'play+technical join=1000 playing=2500',
+  );
+});
+
 test('a session that lasts longer than the rollover is told as several, with one attempt', () => {
   const first = draw('s.p');
   const beats = Array.from({ length: 30 }, (_, index) => {

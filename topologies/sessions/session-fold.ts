@@ -241,7 +241,7 @@ function foldEvent(state: SessionState, event: HeldEvent, own: Account, settings
   const atMs = Math.max(event.atMs, state.lastMs);
   if (state.sums.eventCount === 0 && state.startMs === null && event.sn !== null && event.sn > RESUMED_SN_MIN)
     resume(state);
-  if (state.closed === 'silent' || (state.closed === 'ended' && resumes(event))) reopen(state);
+  if (state.closed === 'silent' || (state.closed === 'ended' && resumes(state, event))) reopen(state);
   const isKnown = atMs - state.lastMs <= settings.heartbeatTimeoutMs;
   const whole: Account = { sums: state.sums, fromMs: Number.MIN_SAFE_INTEGER, spans: null };
   const account = isKnown ? spend : spendUnknown;
