@@ -28,6 +28,8 @@ export type RunOptions = {
   readonly registryUrl: string;
   /** Whose processes these are; `simulated` where nothing else is said. */
   readonly subject?: SubjectName;
+  /** In front of every name; drawn anew where nothing is said, and empty for the names of a deployment. */
+  readonly prefix?: string;
   readonly partitions?: number;
   readonly replicas?: number;
   readonly recordsPerSecond?: number;
@@ -88,7 +90,7 @@ export class ChaosRun {
   static async open(options: RunOptions): Promise<ChaosRun> {
     const { name, seed, brokers, partitions = 4, replicas = 1 } = options;
     const random = new SeededRandom(`${name} ${seed}`);
-    const prefix = `chaos-${name}-${seed}-${systemClock.nowMs().toString(36)}-`;
+    const prefix = options.prefix ?? `chaos-${name}-${seed}-${systemClock.nowMs().toString(36)}-`;
     const inner = await openKafkajsPort({ brokers, clientId: `${prefix}outside` });
     const port = prefixedPort(inner, prefix);
     const applicationIdOf = applicationIdIn(prefix);
@@ -179,6 +181,7 @@ export class ChaosRun {
     strikes: readonly Strike[] = [],
     limits: Partial<TaskLimits> = {},
     heldTopics: readonly string[] = [],
+    topologies: readonly string[] | null = null,
   ): Promise<Instance> {
     const { brokers, registryUrl, isProxied = false } = this.options;
     const proxies = isProxied ? await Promise.all(brokers.map((broker) => ChaosProxy.start(broker))) : [];
@@ -195,6 +198,7 @@ export class ChaosRun {
       limits: { ...(this.options.limits ?? LIMITS), ...limits },
       strikes,
       heldTopics,
+      ...(topologies === null ? {} : { topologies }),
     };
     const instance = new Instance(setup);
     this.trace(`start ${instance.name}`);

@@ -8,7 +8,7 @@ import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { configStore } from '../../runtime/config-store.ts';
 import { consumerGroup } from '../../runtime/consumer-group.ts';
-import { writerTasksOf } from '../../runtime/deploy.ts';
+import { applicationIdOf, writerTasksOf } from '../../runtime/deploy.ts';
 import { openKafkajsPort } from '../../runtime/kafkajs-port.ts';
 import { LogError, type LogPort } from '../../runtime/port.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
@@ -30,6 +30,8 @@ export type InstanceSetup = {
   readonly registryUrl: string;
   readonly prefix: string;
   readonly subject: SubjectName;
+  /** Names of those that run in this process; all of the subject's where nothing is said. */
+  readonly topologies?: readonly string[];
   readonly partitions: readonly (readonly [string, number])[];
   readonly sessionTimeoutMs: number;
   readonly heartbeatEveryMs: number;
@@ -74,8 +76,9 @@ export type InstanceNews =
   | ({ readonly kind: 'report' } & InstanceReport)
   | { readonly kind: 'stopped' };
 
+/** Without a prefix all names are those of a deployment, and its tools can look at the run. */
 export function applicationIdIn(prefix: string): (topology: Topology) => string {
-  return (topology) => `${prefix}${topology.name}`;
+  return prefix === '' ? applicationIdOf : (topology) => `${prefix}${topology.name}`;
 }
 
 type Running = { readonly topology: Topology; readonly worker: Worker; readonly port: LogPort };
@@ -89,7 +92,8 @@ async function main(setup: InstanceSetup): Promise<void> {
   const registry = openRegistry(setup.registryUrl);
   const codec = await registryCodec(registry, systemClock);
   const running: Running[] = [];
-  for (const topology of SUBJECTS[setup.subject].topologies)
+  const { topologies } = SUBJECTS[setup.subject];
+  for (const topology of topologies.filter(({ name }) => setup.topologies?.includes(name) ?? true))
     running.push(await start(setup, topology, codec, strikes));
   for (const { topology, worker } of running) {
     worker.done.catch((error: unknown) => {

@@ -72,6 +72,11 @@ export class KafkaNodes {
     return this.#nodes.map(addressOf);
   }
 
+  /** Where a broker keeps its partitions, each in a folder `TOPIC-PARTITION`. */
+  logFolderOf(index: number): string {
+    return logFolder(this.#nodes[index]!);
+  }
+
   /** SIGTERM, and waits for the end: the broker hands its leaderships over and closes its logs. */
   async stop(index: number): Promise<void> {
     await endOf(this.#nodes[index]!, 'SIGTERM');
@@ -180,6 +185,10 @@ function addressOf({ port }: Place): string {
   return `${LOOPBACK}:${port}`;
 }
 
+function logFolder({ folder }: Node): string {
+  return path.join(folder, 'log');
+}
+
 function propertiesOf({ folder }: Node): string {
   return path.join(folder, 'server.properties');
 }
@@ -198,7 +207,7 @@ function propertiesText(node: Node, all: readonly Node[]): string {
     'advertised.listeners': listener,
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
-    'log.dirs': path.join(node.folder, 'log'),
+    'log.dirs': logFolder(node),
     'log.index.size.max.bytes': '1048576',
   };
   return Object.entries(properties)

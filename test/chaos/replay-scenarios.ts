@@ -89,7 +89,7 @@ async function replayOne(
 }
 
 /** @returns the sources as they are in the copy: no markers, so an offset is a place */
-async function copySources(
+export async function copySources(
   run: ChaosRun,
   contents: Contents,
 ): Promise<Map<string, readonly (readonly CommittedRecord[])[]>> {

@@ -1,7 +1,6 @@
 /** What a run is about: the topologies whose processes are treated badly, and what is known of their topics. */
+import { TOPOLOGIES } from '../../cli/topologies.ts';
 import type { Topology } from '../../runtime/topology.ts';
-import { qosAlerting } from '../../topologies/qos-alerting.ts';
-import { streamDetection } from '../../topologies/stream-detection.ts';
 import { DERIVED_TOPICS, SIMULATED_TOPOLOGIES, SOURCE_TOPICS } from '../simulation/topologies.ts';
 
 export type Subject = {
@@ -20,10 +19,10 @@ export const SUBJECTS = {
     frozenTopics: [...SOURCE_TOPICS, 'everyview-config'],
     derivedTopics: DERIVED_TOPICS,
   },
-  streams: {
-    topologies: [streamDetection, qosAlerting],
-    frozenTopics: ['frame-features', 'everyview-config'],
-    derivedTopics: ['stream-defects', 'stream-health', 'qos-alerts', 'qos-alerts-current'],
+  real: {
+    topologies: TOPOLOGIES,
+    frozenTopics: [...externalTopics(TOPOLOGIES), 'everyview-config'],
+    derivedTopics: [...new Set(TOPOLOGIES.flatMap(({ sinks }) => sinks.map(({ topic }): string => topic)))],
   },
 } as const satisfies Readonly<Record<string, Subject>>;
 
@@ -35,4 +34,9 @@ export const SIDELINE_TOPICS: readonly string[] = ['late-records', 'dead-letters
 /** Everything that comes out. */
 export function comparedTopics({ derivedTopics }: Subject): readonly string[] {
   return [...derivedTopics, ...SIDELINE_TOPICS];
+}
+
+function externalTopics(topologies: readonly Topology[]): readonly string[] {
+  const sources = topologies.flatMap((topology) => topology.sources);
+  return [...new Set(sources.filter(({ writers }) => writers === 'external').map(({ topic }) => topic))];
 }

@@ -7,6 +7,7 @@ import { MemoryBroker } from '../../runtime/memory-broker.ts';
 import { LogError } from '../../runtime/port.ts';
 import { BatchBuilder, NO_PRODUCER } from '../../runtime/record-batch.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
+import { streamDetection } from '../../topologies/stream-detection.ts';
 import { testCluster } from '../support/local-cluster.ts';
 import { CommitWatch } from './commit-watch.ts';
 import { openTransactions, undecided } from './evidence.ts';
@@ -15,38 +16,30 @@ import { resolveJavaParts } from './java-parts.ts';
 import { javaTools } from './java-tools.ts';
 import { prefixedPort } from './prefixed-port.ts';
 import { untilDone } from './speakers.ts';
-import { SUBJECTS } from './subject.ts';
 
-const { topologies } = SUBJECTS.streams;
+const topologies = [streamDetection];
 const applicationIdOf = applicationIdIn('watched-');
 
 test('tasks that commit nothing new are missed, by name', async () => {
   const broker = new MemoryBroker({ clock: systemClock });
   const port = broker.openPort({ clientId: 'watch' });
   await deployTopics(port, { topologies, applicationIdOf, partitions: 2 });
-  const partitions = new Map([
-    ['frame-features', 2],
-    ['stream-defects', 2],
-  ]);
+  const partitions = new Map([['frame-features', 2]]);
   const watch = new CommitWatch(port, topologies, applicationIdOf, partitions);
-  const commit = async (topology: string, partition: number): Promise<void> => {
+  const commit = async (partition: number): Promise<void> => {
     const builder = new BatchBuilder();
     builder.append(Buffer.from('position'), Buffer.from('1'), [], systemClock.nowMs());
     const bytes = builder.finish(NO_PRODUCER);
-    const topic = `watched-${topology}-positions-changelog`;
+    const topic = 'watched-stream-detection-positions-changelog';
     await port.produce(null, [{ topic, partition, bytes, baseSequence: -1 }]);
   };
-  await commit('stream-detection', 0);
+  await commit(0);
   const mark = await watch.mark();
-  await commit('stream-detection', 1);
+  await commit(1);
   const { missing, durationMs } = await watch.recoveryFrom(mark, 500);
-  assert.deepEqual(missing, [
-    'watched-stream-detection-positions-changelog/0',
-    'watched-qos-alerting-positions-changelog/0',
-  ]);
+  assert.deepEqual(missing, ['watched-stream-detection-positions-changelog/0']);
   assert.ok(durationMs >= 500);
-  await commit('stream-detection', 0);
-  await commit('qos-alerting', 0);
+  await commit(0);
   assert.deepEqual((await watch.recoveryFrom(mark, 5_000)).missing, []);
   await watch.stop();
   broker.close();

@@ -16,7 +16,7 @@ import { soak } from './soak-run.ts';
 
 const HELP = `npm run soak -- [--minutes 30] [--seed 1] [--json] [--trace]
 
-Runs stream detection and alerting on a Kafka of its own, under steady load, while processes are killed and suspended,
+Runs every topology on a Kafka of its own, under steady load, while processes are killed and suspended,
 tasks are moved, the broker is restarted and networks go dead. At the end nothing may be lost, and the live heap of the
 process that lived throughout may not have grown.
 

@@ -39,7 +39,7 @@ export async function happenOne(cast: SoakCast): Promise<void> {
 /** As many processes as there ought to be, each with something to do. */
 export async function restore({ run }: SoakCast): Promise<void> {
   while (run.instances.length < PROCESSES) await run.add();
-  await run.settle();
+  await run.settle(WAIT_MS_MAX);
 }
 
 async function kill({ run, longLived }: SoakCast): Promise<void> {
@@ -69,7 +69,7 @@ async function suspendShort({ run }: SoakCast): Promise<void> {
 async function rebalance({ run, longLived }: SoakCast): Promise<void> {
   const mark = await run.mark();
   await run.add();
-  await run.settle();
+  await run.settle(WAIT_MS_MAX);
   const leaving = run.random.pick(run.instances.filter((one) => one !== longLived));
   await run.stop(leaving);
   await run.recovered('rebalance', mark, WAIT_MS_MAX);
@@ -95,4 +95,4 @@ async function blackHole({ run }: SoakCast): Promise<void> {
 }
 
 /** A soak is about what adds up: how fast a recovery has to be is judged in the chaos table. */
-const WAIT_MS_MAX = 60_000;
+const WAIT_MS_MAX = 300_000;

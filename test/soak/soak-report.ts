@@ -59,7 +59,7 @@ export function soakText(result: SoakResult): string {
 }
 
 export function soakReport(result: SoakResult): string {
-  const { minutes, seed, startedAt, streams } = result;
+  const { minutes, seed, startedAt, streams, viewers } = result;
   return [
     '# Soak on a real Kafka',
     '',
@@ -68,7 +68,7 @@ export function soakReport(result: SoakResult): string {
     '',
     ...HOW,
     '',
-    `Apache Kafka ${KAFKA_VERSION}, Node ${process.versions.node}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; ${streams} streams, ${minutes} minutes from ${startedAt}.`,
+    `Apache Kafka ${KAFKA_VERSION}, Node ${process.versions.node}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; ${streams} streams, ${viewers} viewers at a time, ${minutes} minutes from ${startedAt}.`,
     '',
     soakText(result),
     '',
@@ -76,11 +76,11 @@ export function soakReport(result: SoakResult): string {
 }
 
 const HOW = [
-  'The real topologies (stream detection and alerting) run in two worker processes with their default limits, each behind',
-  'a TCP proxy of its own, against one Kafka broker. Streams send a chunk of features a second each: black, frozen and',
-  'silent spells, probes that die and start again, five records in a thousand spoiled, some transactions given up, a new',
-  'configuration every few minutes. Faults are drawn from the seed, one after the other, in the first 36 s of each minute;',
-  'then everything settles and memory is looked at.',
+  'All real topologies run in each of two worker processes with their default limits, each process behind a TCP proxy of',
+  'its own, against one Kafka broker. Streams send a chunk of features a second each: black, frozen and silent spells,',
+  'probes that die and start again; the simulated audience watches them and reports. Five records in a thousand are',
+  'spoiled, some transactions given up, a new configuration comes every few minutes. Faults are drawn from the seed, one',
+  'after the other, in the first 36 s of each minute; then everything settles and memory is looked at.',
   '',
   '- **The long-lived process** is the first one that was started. It is never killed or stopped, and meets everything',
   '  else: suspension, black holes, brokers that go away, tasks that are taken from it and given back. The other one is',
@@ -94,12 +94,18 @@ const HOW = [
 ];
 
 function lostText({ verdict }: SoakResult): readonly string[] {
-  const { recordsIn, acknowledged, counts, deadLetters, openTransactions } = verdict;
-  const reasons = [...counts.dropped, ...counts.deadLettered].map(([reason, count]) => `${reason} ${count}`);
+  const { sources, counts, deadLetters, openTransactions } = verdict;
   return [
-    `- ${acknowledged} records were acknowledged to producers; the source topic has ${recordsIn}, of them ${recordsIn - counts.recordsIn} ticks, configurations and control records of another version`,
-    `- ${counts.recordsIn} records = ${counts.processed} processed + ${counts.leftOut} left out (${reasons.join(', ')}); ${deadLetters} dead letters`,
-    `- ${openTransactions} open transactions`,
+    ...sources.map(
+      ({ topic, acknowledged, records }) =>
+        `- ${topic}: ${acknowledged} records were acknowledged to producers, the log has ${records}, ticks included`,
+    ),
+    ...[...counts].map(([topology, { recordsIn, processed, leftOut, late, dropped, deadLettered }]) => {
+      const reasons = [...dropped, ...deadLettered].map(([reason, count]) => `${reason} ${count}`);
+      const why = leftOut === 0 ? '' : ` (late ${late}, ${reasons.join(', ')})`;
+      return `- ${topology}: ${recordsIn} records = ${processed} processed + ${leftOut} left out${why}`;
+    }),
+    `- ${deadLetters} dead letters, ${openTransactions} open transactions`,
   ];
 }
 

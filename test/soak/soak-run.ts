@@ -9,8 +9,8 @@ import { resolveJavaParts } from '../chaos/java-parts.ts';
 import { javaTools } from '../chaos/java-tools.ts';
 import { KafkaNodes } from '../chaos/kafka-nodes.ts';
 import { happenOne, restore, type SoakCast } from './soak-faults.ts';
+import { soakSpeech } from './soak-speech.ts';
 import { type SoakVerdict, soakVerdict } from './soak-verdict.ts';
-import { streamSpeech } from './stream-speech.ts';
 
 export type SoakOptions = {
   readonly minutes: number;
@@ -32,6 +32,7 @@ export type SoakResult = {
   readonly seed: number;
   readonly startedAt: string;
   readonly streams: number;
+  readonly viewers: number;
   readonly samples: readonly Sample[];
   /** The process that lived from the first minute to the last. */
   readonly longLived: string;
@@ -51,11 +52,11 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     try {
       const { registryUrl } = registry;
       const run = await ChaosRun.open({
-        ...{ name: 'soak', seed, brokers: kafka.brokers, registryUrl, subject: 'streams', onTrace },
+        ...{ name: 'soak', seed, brokers: kafka.brokers, registryUrl, subject: 'real', onTrace },
         ...{ partitions: PARTITIONS, isProxied: true },
         limits: {},
         outside: {
-          speech: streamSpeech(STREAMS_PER_PARTITION),
+          speech: soakSpeech(STREAMS_PER_PARTITION, VIEWERS),
           silencePermille: 1,
           turnsPerConfig: TURNS_PER_CONFIG,
           configsMax: CONFIGS,
@@ -71,7 +72,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
         if (run.findings.length === 0) await removeTopics(run);
         const { faults, findings } = run;
         const streams = PARTITIONS * STREAMS_PER_PARTITION;
-        const cast = { streams, samples, longLived: longLived.name };
+        const cast = { streams, viewers: VIEWERS, samples, longLived: longLived.name };
         return { minutes, seed, startedAt, ...cast, faults, verdict, findings };
       } finally {
         await run.close();
@@ -86,6 +87,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
 
 const PARTITIONS = 6;
 const STREAMS_PER_PARTITION = 4;
+const VIEWERS = 40;
 const TURNS_PER_CONFIG = 2_000;
 const CONFIGS = 3;
 
@@ -152,7 +154,7 @@ function progressLine(minute: number, minutes: number, run: ChaosRun, samples: r
     ({ process, liveHeapBytes, externalBytes, rssBytes, tasks }) =>
       `${process} heap ${mebibytes(liveHeapBytes)}, outside it ${mebibytes(externalBytes)}, RSS ${mebibytes(rssBytes)} MiB, ${tasks} tasks`,
   );
-  const spoken = run.speakers.appendedTo('frame-features');
+  const spoken = run.subject.frozenTopics.reduce((sum, topic) => sum + run.speakers.appendedTo(topic), 0);
   const fired = run.faults.filter((fault) => fault.fired).length;
   const bad = run.findings.length === 0 ? '' : `; ${run.findings.length} FINDINGS`;
   return `minute ${minute} of ${minutes}: ${fired} faults, ${spoken} records; ${memory.join('; ')}${bad}`;

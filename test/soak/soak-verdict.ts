@@ -20,20 +20,26 @@ import { type Contents, QUIET_LIMITS, type Reference, referenceOf } from '../cha
 import { type KnownSchemas, knownSchemas } from '../chaos/schemas.ts';
 import { comparedTopics, SIDELINE_TOPICS } from '../chaos/subject.ts';
 
+export type SourceCount = {
+  readonly topic: string;
+  /** To producers. */
+  readonly acknowledged: number;
+  /** Committed, ticks and configuration included. */
+  readonly records: number;
+};
+
 export type SoakVerdict = {
   readonly topics: readonly TopicComparison[];
-  /** Committed on the source topic, ticks and configuration included. */
-  readonly recordsIn: number;
-  readonly acknowledged: number;
-  /** Of the first topology: what became of each record of the source topic. */
-  readonly counts: Counts;
+  readonly sources: readonly SourceCount[];
+  /** By topology: what became of each record, those of topics that every task reads counted for each. */
+  readonly counts: ReadonlyMap<string, Counts>;
   readonly deadLetters: number;
   readonly openTransactions: number;
 };
 
 /** Everybody has stopped; what is left to do is done first. What is wrong goes to the run's findings. */
 export async function soakVerdict(run: ChaosRun, java: JavaTools): Promise<SoakVerdict> {
-  const { frozenTopics, topologies } = run.subject;
+  const { frozenTopics } = run.subject;
   const finisher = await run.add([], QUIET_LIMITS);
   await untilDecided(run, frozenTopics);
   await untilIdle(run, finisher);
@@ -52,9 +58,14 @@ export async function soakVerdict(run: ChaosRun, java: JavaTools): Promise<SoakV
   for (const difference of differences) run.find(difference);
   const verdict = {
     topics,
-    recordsIn: countOf(recorded, [SOURCE]),
-    acknowledged: run.speakers.appendedTo(SOURCE),
-    counts: again.counts.get(topologies[0]!.name)!,
+    sources: frozenTopics
+      .filter((topic) => topic !== 'everyview-config')
+      .map((topic) => ({
+        topic,
+        acknowledged: run.speakers.appendedTo(topic),
+        records: countOf(recorded, [topic]),
+      })),
+    counts: again.counts,
     deadLetters: countOf(recorded, ['dead-letters']),
     openTransactions: open.length,
   };
@@ -62,23 +73,24 @@ export async function soakVerdict(run: ChaosRun, java: JavaTools): Promise<SoakV
   return verdict;
 }
 
-const SOURCE = 'frame-features';
-
-/** Every record is there, and each of them was processed, left out for a reason, or a control record. */
-function unaccounted({ recordsIn, acknowledged, counts, deadLetters, topics }: SoakVerdict): string[] {
-  const { processed, leftOut } = counts;
-  const controls = counts.controls + (counts.dropped.get('unknown-control-record') ?? 0);
-  const letters = [...counts.deadLettered.values()].reduce((sum, count) => sum + count, 0);
+/** Every record is there, and each of them was processed, or left out for a reason. */
+function unaccounted({ sources, counts, deadLetters, topics }: SoakVerdict): string[] {
   const faults: string[] = [];
-  if (recordsIn < acknowledged)
-    faults.push(`${acknowledged} records were acknowledged, and the log has ${recordsIn}`);
-  if (counts.recordsIn !== processed + leftOut)
-    faults.push(`of ${counts.recordsIn} records ${processed} were processed and ${leftOut} left out`);
-  if (recordsIn !== counts.recordsIn + controls)
-    faults.push(
-      `the log has ${recordsIn} records, ${counts.recordsIn} and ${controls} controls were counted`,
-    );
+  for (const { topic, acknowledged, records } of sources)
+    if (records < acknowledged)
+      faults.push(`${acknowledged} records were acknowledged on ${topic}, and the log has ${records}`);
+  let letters = 0;
+  for (const [topology, { recordsIn, processed, leftOut, deadLettered }] of counts) {
+    if (recordsIn !== processed + leftOut)
+      faults.push(`${topology}: of ${recordsIn} records ${processed} were processed and ${leftOut} left out`);
+    for (const count of deadLettered.values()) letters += count;
+  }
   if (letters !== deadLetters) faults.push(`${letters} dead letters were counted, ${deadLetters} written`);
+  const detection = counts.get('stream-detection')!;
+  const controls = detection.controls + (detection.dropped.get('unknown-control-record') ?? 0);
+  const features = sources.find(({ topic }) => topic === 'frame-features')!.records;
+  if (features !== detection.recordsIn + controls)
+    faults.push(`frame-features has ${features} records, ${detection.recordsIn} and ${controls} were read`);
   for (const { topic, records } of topics)
     if (records === 0 && topic !== 'late-records') faults.push(`nothing came out on ${topic}`);
   return faults;
@@ -86,7 +98,7 @@ function unaccounted({ recordsIn, acknowledged, counts, deadLetters, topics }: S
 
 async function againEach(run: ChaosRun, recorded: Contents, { codec }: KnownSchemas): Promise<Reference> {
   const { subject } = run;
-  const partitions = run.partitions.get(SOURCE)!;
+  const partitions = run.partitions.get('frame-features')!;
   const contents = new Map<string, Contents extends ReadonlyMap<string, infer P> ? P : never>();
   const counts = new Map<string, Counts>();
   for (const topology of subject.topologies) {

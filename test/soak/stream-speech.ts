@@ -30,7 +30,8 @@ export function streamSpeech(perPartition: number): (options: SpeechOptions) => 
   };
 }
 
-function streamNames(partitions: number, perPartition: number): readonly string[] {
+/** As many in each partition. */
+export function streamNames(partitions: number, perPartition: number): readonly string[] {
   const counts = Array.from({ length: partitions }, () => 0);
   const names: string[] = [];
   for (let number = 1; names.length < partitions * perPartition; number++) {
@@ -185,4 +186,4 @@ const PICTURE_MS = 40;
 const PICTURES_MS = Array.from({ length: CHUNK_MS / PICTURE_MS }, (_, i) => i * PICTURE_MS);
 const BLOCK_MS = 100;
 const KEPT_MS = 10_000;
-const SPOILED_PERMILLE = 5;
+export const SPOILED_PERMILLE = 5;
