@@ -30,6 +30,7 @@ are held against an independent fold: a wrong run prints no figure.
   --rounds N           the best of N rounds is printed (3)
   --processes 1,2      how many processes share the partitions (1,2)
   --in-memory          no Kafka: a worker over an input in memory, in this process, CPU only
+  --layers             with --in-memory: where the time goes, as shares
   --cpu-profile FILE   with --in-memory and one workload: where the time goes, for Chrome's DevTools
   --json               one JSON document instead of the table
   --help`;
@@ -41,6 +42,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     processes: { type: 'string', default: '1,2' },
     'in-memory': { type: 'boolean', default: false },
+    layers: { type: 'boolean', default: false },
     'cpu-profile': { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -143,7 +145,8 @@ async function inMemory(): Promise<void> {
   const cpuProfileFile = values['cpu-profile'];
   const results: ProfileResult[] = [];
   for (const workload of values.workloads.split(',').map(workloadOf)) {
-    const options = cpuProfileFile === undefined ? {} : { cpuProfileFile };
+    const withLayers = values.layers;
+    const options = cpuProfileFile === undefined ? { withLayers } : { withLayers, cpuProfileFile };
     results.push(await profile(workload, recordsOf(workload), options));
     if (!values.json) process.stdout.write(`${JSON.stringify(results.at(-1))}\n`);
   }

@@ -6,6 +6,7 @@ import { fixedGroup } from '../../runtime/group-session.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { Worker } from '../../runtime/worker.ts';
 import { cannedPort } from './canned-port.ts';
+import { type Layers, layersOf } from './layers.ts';
 import { PARTITIONS, type Workload } from './workload.ts';
 
 export type ProfileResult = {
@@ -16,6 +17,8 @@ export type ProfileResult = {
   /** The same over the best window: what it costs when nobody else uses the machine's caches. */
   readonly undisturbed: number;
   readonly recordsPerSecond: number;
+  /** Where the measured part's time went; null unless it was asked for. */
+  readonly layers: Layers | null;
   /** '' unless a digest was asked for. */
   readonly digest: string;
 };
@@ -23,7 +26,9 @@ export type ProfileResult = {
 export type ProfileOptions = {
   /** Hashes all outputs, which costs time. */
   readonly withDigest?: boolean;
-  /** Where to write a CPU profile of the measured part. */
+  /** Profiles the measured part, which costs time. */
+  readonly withLayers?: boolean;
+  /** Where to write its profile. */
   readonly cpuProfileFile?: string;
 };
 
@@ -62,7 +67,8 @@ export async function profile(
   };
   await until(count / 4);
   const session = new Session();
-  if (options.cpuProfileFile !== undefined) {
+  const isProfiled = options.withLayers === true || options.cpuProfileFile !== undefined;
+  if (isProfiled) {
     session.connect();
     await session.post('Profiler.enable');
     await session.post('Profiler.start');
@@ -72,9 +78,11 @@ export async function profile(
   await until(count);
   await worker.stop();
   const cpu = process.cpuUsage(from.cpu);
-  if (options.cpuProfileFile !== undefined) {
+  let layers: Layers | null = null;
+  if (isProfiled) {
     const { profile: recorded } = await session.post('Profiler.stop');
-    writeFileSync(options.cpuProfileFile, JSON.stringify(recorded));
+    layers = layersOf(recorded);
+    if (options.cpuProfileFile !== undefined) writeFileSync(options.cpuProfileFile, JSON.stringify(recorded));
     session.disconnect();
   }
   const records = count - from.records;
@@ -84,6 +92,7 @@ export async function profile(
     cpuSecondsPerMillion: (cpu.user + cpu.system) / records,
     undisturbed: windows.sort((a, b) => a - b)[0] ?? 0,
     recordsPerSecond: Math.round((records * 1_000) / (performance.now() - from.atMs)),
+    layers,
     digest: port.digest(),
   };
 }

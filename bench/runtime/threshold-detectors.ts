@@ -121,6 +121,7 @@ function defectOf(run: Run, type: string, chunk: FrameFeatures, atMs: number): S
     chargeFromMs: run.startMs,
     programTimeStartMs: null,
     programTimeEndMs: null,
+    programTimeUncertaintyMs: 0,
     detectedAtMs: atMs,
     decodedAtMs: chunk.decodedAtMs,
     evidenceTopic: 'frame-features',
