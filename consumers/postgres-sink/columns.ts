@@ -22,6 +22,8 @@ export type Column = {
   readonly isNullable: boolean;
   /** Name of the field that it holds. */
   readonly field: string;
+  /** Value of the field in records that were written before there was one; undefined for fields of the first hour. */
+  readonly before?: unknown;
 };
 
 /** A value that no column can hold. The record becomes a reject with this code. */
@@ -47,14 +49,14 @@ export function columnsOf(topic: TopicName): readonly Column[] {
   };
   return schema.fields
     .filter(({ name }) => FIELDS_LEFT_OUT[topic]?.[name] === undefined)
-    .map(({ name, type }) => {
+    .map(({ name, type, default: before }) => {
       const isNullable = Array.isArray(type) || ZERO_IS_NULL.has(name);
       const bare = Array.isArray(type) ? type.find((one) => one !== 'null')! : type;
       const columnType = INSTANTS.has(name) ? 'timestamptz' : COLUMN_TYPES[JSON.stringify(bare)];
       if (columnType === undefined)
         throw new Error(`${topic}.${name} has a type that no column is known for`);
       const columnName = snakeCase(INSTANTS.has(name) ? name.replace(/Ms$/, '') : name);
-      return { name: columnName, type: columnType, isNullable, field: name };
+      return { name: columnName, type: columnType, isNullable, field: name, before };
     });
 }
 
@@ -88,7 +90,11 @@ export function instantText(name: string, timeMs: number): string {
 }
 
 type AvroType = string | { readonly type: string; readonly items: string };
-type Field = { readonly name: string; readonly type: AvroType | readonly AvroType[] };
+type Field = {
+  readonly name: string;
+  readonly type: AvroType | readonly AvroType[];
+  readonly default?: unknown;
+};
 
 const YEAR_10000_MS = 253_402_300_800_000;
 

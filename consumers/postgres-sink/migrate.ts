@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Client } from 'pg';
+import { copyText } from './columns.ts';
 import { SinkError } from './errors.ts';
+import { TABLES } from './tables.ts';
 
 export const SCHEMA = 'everyview';
 
@@ -34,6 +36,7 @@ export async function migrate(client: Client): Promise<readonly string[]> {
     checkHistory(applied.rows, known);
     const missing = known.slice(applied.rows.length);
     for (const migration of missing) await apply(client, migration);
+    await addNewColumns(client);
     return missing.map(({ name }) => name);
   } finally {
     await client.query('SELECT pg_advisory_unlock($1)', [LOCK]);
@@ -70,6 +73,28 @@ function checkHistory(
       `the database has the migration ${name}, which this build ${mine?.name === name ? 'has with another text' : 'does not have'}`,
       'Run the build that made it, or name another database: the sink fills it from the log again',
     );
+  }
+}
+
+/**
+ * A field that a schema gained since the tables were made: its column holds the schema's default for what was written
+ * before, as Avro's own readers have it. No migration is needed for it; builds that do not know it go on as well.
+ */
+async function addNewColumns(client: Client): Promise<void> {
+  const { rows } = await client.query<{ place: string }>(
+    `SELECT table_name || '.' || column_name AS place FROM information_schema.columns WHERE table_schema = $1`,
+    [SCHEMA],
+  );
+  const there = new Set(rows.map(({ place }) => place));
+  for (const { name, columns } of TABLES) {
+    for (const column of columns) {
+      if (there.has(`${name}.${column.name}`)) continue;
+      // In COPY's terms, where a null is \\N and a backslash stands twice.
+      const before = column.before === undefined ? '\\N' : copyText(column, column.before);
+      const literal = before.replaceAll("'", "''").replaceAll('\\\\', '\\');
+      const value = before === '\\N' ? '' : ` NOT NULL DEFAULT '${literal}'`;
+      await client.query(`ALTER TABLE ${SCHEMA}.${name} ADD COLUMN ${column.name} ${column.type}${value}`);
+    }
   }
 }
 

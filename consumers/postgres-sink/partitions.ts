@@ -106,20 +106,14 @@ function dayOf(name: string): number | null {
  * same one at the same time waits.
  */
 async function makePartition(client: Client, table: string, name: string, dayMs: number): Promise<void> {
-  await client.query('BEGIN');
-  try {
-    await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`${SCHEMA}.${name}`]);
-    const found = await client.query('SELECT to_regclass($1) AS there', [`${SCHEMA}.${name}`]);
-    if (found.rows[0].there === null) {
-      const [from, to] = [dayMs, dayMs + DAY_MS].map((ms) => new Date(ms).toISOString());
-      await client.query(`CREATE TABLE ${SCHEMA}.${name} (LIKE ${SCHEMA}.${table} INCLUDING DEFAULTS)`);
-      await client.query(
-        `ALTER TABLE ${SCHEMA}.${table} ATTACH PARTITION ${SCHEMA}.${name} FOR VALUES FROM ('${from}') TO ('${to}')`,
-      );
-    }
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => {});
-    throw error;
-  }
+  const [from, to] = [dayMs, dayMs + DAY_MS].map((ms) => new Date(ms).toISOString());
+  await client.query(
+    `DO $$ BEGIN
+       PERFORM pg_advisory_xact_lock(hashtext('${SCHEMA}.${name}'));
+       IF to_regclass('${SCHEMA}.${name}') IS NULL THEN
+         CREATE TABLE ${SCHEMA}.${name} (LIKE ${SCHEMA}.${table} INCLUDING DEFAULTS);
+         ALTER TABLE ${SCHEMA}.${table} ATTACH PARTITION ${SCHEMA}.${name} FOR VALUES FROM ('${from}') TO ('${to}');
+       END IF;
+     END $$`,
+  );
 }
