@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { localTenants, tenantsOfFile } from './collector-service.ts';
 import { UsageError } from './failure.ts';
+import { runCli } from './program.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'everyview-tenants-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -47,4 +48,31 @@ test('a tenants file is checked; errors name the place and tell no token', () =>
     );
   }
   assert.throws(() => tenantsOfFile(path.join(folder, 'none.json')), UsageError);
+});
+
+test('addresses that are none are refused with what to write', async () => {
+  for (const [flags, message] of [
+    ['--listen 4580', /write for example 127\.0\.0\.1:4580/],
+    ['--listen 127.0.0.1:99999', /It is no address/],
+    ['--trust-proxy 10.0.0.0/99', /write for example 10\.0\.0\.0\/8/],
+    ['--trust-proxy 10.0.0.0/8 proxy.example', /It is no network/],
+  ] as const) {
+    let err = '';
+    const terminal = (write: (text: string) => void) => ({
+      isTty: false,
+      hasColour: false,
+      columns: 100,
+      write,
+    });
+    const exitCode = await runCli(['collect', ...flags.split(' ')], {
+      out: terminal(() => undefined),
+      err: terminal((text) => {
+        err += text;
+      }),
+      env: { PATH: process.env.PATH, EVERYVIEW_DATA_DIR: folder },
+      interruption: { signal: new AbortController().signal },
+    });
+    assert.equal(exitCode, 2, flags);
+    assert.match(err, message);
+  }
 });

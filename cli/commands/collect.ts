@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
 import { dataFolder } from '../../local/folders.ts';
 import { LOOPBACK } from '../../local/ports.ts';
@@ -40,7 +41,11 @@ export function addCollect(program: Command, run: (options: CollectOptions) => P
       '--tenants <file.json>',
       'whose players may report, and with which tokens (one made for you otherwise)',
     )
-    .option('--trust-proxy <network...>', 'proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8');
+    .option(
+      '--trust-proxy <network...>',
+      'proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8',
+      network,
+    );
   addMetricsOptions(command, 'not served unless given')
     .addHelpText(
       'after',
@@ -115,4 +120,14 @@ function listenAddress(text: string): ListenAddress {
     throw new InvalidArgumentError('It is no address: write for example 127.0.0.1:4580 or 0.0.0.0:4580.');
   }
   return { host: match[1]!.replace(/^\[|\]$/g, ''), port };
+}
+
+/** Commander hands over one value of several at a time. */
+function network(text: string, before: readonly string[] = []): readonly string[] {
+  const [address = '', prefix, ...more] = text.split('/');
+  const version = isIP(address);
+  const isPrefix =
+    prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 6 ? 128 : 32));
+  if (version !== 0 && isPrefix && more.length === 0) return [...before, text];
+  throw new InvalidArgumentError('It is no network: write for example 10.0.0.0/8 or 192.0.2.7.');
 }

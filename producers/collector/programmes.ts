@@ -1,12 +1,15 @@
 /** Which programme a tenant's content id is, from the catalogue: read whole at first, followed from then on. */
 import { decodeFollowed, followLog, startPositions } from '../../runtime/follow-log.ts';
 import type { Clock, LogPort } from '../../runtime/port.ts';
+import { messageOf } from '../../runtime/sideline.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
 import { SchemaError } from '../../schemas/errors.ts';
 
 export type Programmes = {
   /** '' when the catalogue names none. */
   programmeIdOf(tenant: string, contentId: string): string;
+  /** False once the catalogue could be followed no more: what is known may be old. */
+  readonly isFollowing: boolean;
   /** Rejects when the catalogue can be followed no more, after a minute without an answer; else resolves on `close`. */
   readonly done: Promise<void>;
   close(): Promise<void>;
@@ -51,7 +54,16 @@ export async function followProgrammes(options: ProgrammesOptions): Promise<Prog
     },
   });
   await Promise.race([caughtUp, done]);
+  let isFollowing = true;
+  // Whoever watches `done` is told as well; a reader that nobody watches must not end the process.
+  done.catch((error: unknown) => {
+    isFollowing = false;
+    options.onProblem(`the catalogue can be followed no more: ${messageOf(error)}`);
+  });
   return {
+    get isFollowing() {
+      return isFollowing;
+    },
     programmeIdOf: (tenant, contentId) => programmes.get(nameOf(tenant, contentId)) ?? '',
     done,
     async close() {

@@ -71,7 +71,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   const intake = new Intake(options.tenants, writer, clock);
   const app = newServer(options, limits);
   answerErrors(app, onProblem);
-  addRoutes(app, { intake, writer, clock, limits, contextOf: contexts(keys, programmes, clock) });
+  addRoutes(app, { intake, writer, clock, limits, programmes, contextOf: contexts(keys, programmes, clock) });
   let isClosing = false;
   app.addHook('onSend', async (_request, reply) => {
     // Else a connection that is kept alive would keep the server open.
@@ -107,6 +107,7 @@ type Parts = {
   readonly writer: EventWriter;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly programmes: Programmes;
   readonly contextOf: ContextOf;
 };
 
@@ -226,11 +227,17 @@ function addRoutes(app: FastifyInstance, parts: Parts): void {
   app.options('/*', (_request, reply) => reply.code(204).headers(PREFLIGHT).send());
   app.get('/healthz', (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/readyz', (_request, reply) => {
-    const { failingSinceMs, isFull } = parts.writer;
-    const isCutOff = failingSinceMs !== null && parts.clock.nowMs() - failingSinceMs >= NOT_READY_AFTER_MS;
-    const status = isCutOff ? 'kafka does not acknowledge' : isFull ? 'the queue is full' : 'ok';
+    const status = readiness(parts);
     return reply.code(status === 'ok' ? 200 : 503).send({ status });
   });
+}
+
+function readiness({ writer, programmes, clock }: Parts): string {
+  const { failingSinceMs, isFull } = writer;
+  if (failingSinceMs !== null && clock.nowMs() - failingSinceMs >= NOT_READY_AFTER_MS)
+    return 'kafka does not acknowledge';
+  if (isFull) return 'the queue is full';
+  return programmes.isFollowing ? 'ok' : 'the catalogue cannot be followed';
 }
 
 type NormaliseRequest = (request: FastifyRequest, context: ReportContext) => Promise<Normalised>;

@@ -38,7 +38,9 @@ const NOTHING_OWN = {
 const closing = new AsyncDisposableStack();
 after(() => closing.disposeAsync());
 
-test('scores of an hls.js session agree with the media element; version 1 tells less, and is believed for less', async (t) => {
+test('scores of an hls.js session agree with the media element; version 1 tells less, and is believed for less', {
+  timeout: 240_000,
+}, async (t) => {
   const { scoring, collector, origin, browser } = await startAll();
   const open = (version: 1 | 2) =>
     openPlayer(browser, origin, `${collector.url}/t/${TOKEN}/v2/events/main`, version);
