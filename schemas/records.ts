@@ -456,6 +456,8 @@ export type StreamDefect = {
   readonly programTimeStartMs: number | null;
   /** endMs as programme time, Unix ms. */
   readonly programTimeEndMs: number | null;
+  /** Half width in ms of what programme times may be wrong by. */
+  readonly programTimeUncertaintyMs: number;
   /** Log time in ms of the record or tick that caused this step. */
   readonly detectedAtMs: number;
   /** decodedAtMs of the feature record that caused this step; 0 when a deadline did. */
@@ -474,7 +476,7 @@ export type StreamDefect = {
 
 export const streamDefectsSchema: RecordSchema<StreamDefect> = {
   file: 'stream-defects',
-  fingerprint: '244fffe9a6f1b0ce29158fd28a68446889546377efb0dc8570101aefdd240a97',
+  fingerprint: 'bfab07afaf211533aa68ca70e8b85b9503aa64779b10d586d9e3ababfbc592f9',
   read: (cursor: ReadCursor) => ({
     event: readString(cursor),
     defectId: readString(cursor),
@@ -494,6 +496,7 @@ export const streamDefectsSchema: RecordSchema<StreamDefect> = {
     chargeFromMs: readLong(cursor),
     programTimeStartMs: readPresent(cursor, 0) ? readLong(cursor) : null,
     programTimeEndMs: readPresent(cursor, 0) ? readLong(cursor) : null,
+    programTimeUncertaintyMs: readInt(cursor),
     detectedAtMs: readLong(cursor),
     decodedAtMs: readLong(cursor),
     evidenceTopic: readString(cursor),
@@ -521,6 +524,7 @@ export const streamDefectsSchema: RecordSchema<StreamDefect> = {
     writeLong(cursor, value.chargeFromMs);
     writePresent(cursor, value.programTimeStartMs !== null, 0); if (value.programTimeStartMs !== null) writeLong(cursor, value.programTimeStartMs);
     writePresent(cursor, value.programTimeEndMs !== null, 0); if (value.programTimeEndMs !== null) writeLong(cursor, value.programTimeEndMs);
+    writeInt(cursor, value.programTimeUncertaintyMs);
     writeLong(cursor, value.detectedAtMs);
     writeLong(cursor, value.decodedAtMs);
     writeString(cursor, value.evidenceTopic);

@@ -209,6 +209,7 @@ test('golden: a freeze at live pace, field by field', () => {
     ...chunk,
     programTimeMs: LOG_START_MS - 5_000 + chunk.basePtsMs,
     programTimeSource: 'pdt',
+    uncertaintyMs: 120,
   }));
   const [, open, close] = recordsOf(run(chunks));
   const freeze = {
@@ -224,6 +225,7 @@ test('golden: a freeze at live pace, field by field', () => {
     startMs: 2_000,
     chargeFromMs: 2_000,
     programTimeStartMs: LOG_START_MS - 3_000,
+    programTimeUncertaintyMs: 120,
     evidenceTopic: 'frame-features',
     evidencePartition: 0,
     evidenceFirstOffset: 2,

@@ -129,6 +129,7 @@ function said(
       chargeFromMs: 0,
       programTimeStartMs: null,
       programTimeEndMs: null,
+      programTimeUncertaintyMs: 0,
       detectedAtMs: timeMs,
       decodedAtMs: 0,
       evidenceTopic: 'frame-features',

@@ -27,6 +27,7 @@ const DEFECT: StreamDefect = {
   chargeFromMs: 10_000,
   programTimeStartMs: null,
   programTimeEndMs: null,
+  programTimeUncertaintyMs: 0,
   detectedAtMs: START_MS,
   decodedAtMs: START_MS - 100,
   evidenceTopic: 'frame-features',

@@ -86,8 +86,9 @@ export function anchorRecord(around: Surroundings): StreamDefect {
   };
 }
 
-function common({ step, timeMs, configHash }: Surroundings) {
+function common({ step, timeline, timeMs, configHash }: Surroundings) {
   return {
+    programTimeUncertaintyMs: timeline.uncertaintyNowMs,
     programmeId: step.scope.programmeId,
     renditionId: step.scope.renditionId,
     vantage: step.scope.vantage,

@@ -24,6 +24,8 @@ export const TIMELINE_FIELDS = {
   programLessPresentationMs: 'long?',
   /** The same as the latest chunk has it. */
   programNowMs: 'long?',
+  /** Half width of what that may be wrong by. */
+  uncertaintyNowMs: 'int',
   /** Presentation time that seals under earlier anchors covered. */
   coveredMs: 'long',
 } as const;
@@ -37,6 +39,7 @@ export function newTimeline(): Timeline {
     presentationLessLogMs: 0,
     programLessPresentationMs: null,
     programNowMs: null,
+    uncertaintyNowMs: 0,
     coveredMs: 0,
   };
 }
@@ -51,6 +54,7 @@ export function takeChunk(
 ): boolean {
   const programMs = chunk.programTimeMs === null ? null : chunk.programTimeMs - chunk.basePtsMs;
   timeline.programNowMs = programMs;
+  timeline.uncertaintyNowMs = chunk.uncertaintyMs;
   const presentationMs = coveredToMs - timeMs;
   const same =
     timeline.said &&

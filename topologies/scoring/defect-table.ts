@@ -27,6 +27,8 @@ const STREAM = struct({
   presentation: AXIS,
   /** Null while the stream tells no programme time. */
   program: nullable(AXIS),
+  /** Half width of what its programme time may be wrong by, ms. */
+  uncertaintyMs: 'int',
   /** Log time of its last record. */
   heardMs: 'long',
 });
@@ -47,6 +49,7 @@ const DEFECT = struct({
   revision: 'int',
   presentation: PLACE,
   program: nullable(PLACE),
+  uncertaintyMs: 'int',
   log: PLACE,
 });
 const FIELDS = {
@@ -123,6 +126,7 @@ function takeAnchor(
       programTimeStartMs === null
         ? null
         : anchored(known?.program, programTimeStartMs, timeMs, sealedMs, horizonMs),
+    uncertaintyMs: value.programTimeUncertaintyMs,
     heardMs: timeMs,
   });
   return NOTHING;
@@ -194,6 +198,7 @@ function defectOf(value: StreamDefect, stream: TableStream, sealedMs: number): T
       programTimeStartMs === null || stream.program === null
         ? null
         : placed(programTimeStartMs, sealedOn(stream.program, sealedMs)),
+    uncertaintyMs: value.programTimeUncertaintyMs,
     log: placed(startMs - stream.presentation.lessLogMs, sealedMs),
   };
 }

@@ -33,6 +33,7 @@ export function defectRecord(told: Told): StreamDefect {
     chargeFromMs: startMs,
     programTimeStartMs: PROGRAM_START_MS + startMs,
     programTimeEndMs: endMs === null ? null : PROGRAM_START_MS + endMs,
+    programTimeUncertaintyMs: 0,
     detectedAtMs: 0,
     decodedAtMs: 0,
     evidenceTopic: 'frame-features',

@@ -95,6 +95,18 @@ test('a place less certain than the defect is long is possible, not charged', ()
   assert.equal(tell(join([watching(30_000, { uncertaintyMs: 7_000 })])), 'possible 3000, coverage 1000');
 });
 
+test("the stream's own uncertainty counts as well", () => {
+  const unsure = FREEZE.map(({ record, ...rest }) => ({
+    ...rest,
+    record: { ...record, programTimeUncertaintyMs: 4_000 },
+  }));
+  const at = (uncertaintyMs: number) => tell(join([watching(18_000, { uncertaintyMs })], unsure));
+  assert.equal(at(2_000), 'video-freeze 6000 defect-1, coverage 1000');
+  assert.equal(at(2_001), 'possible 10000, coverage 1000');
+  const { table } = tableOf(unsure.slice(0, 2));
+  assert.equal(neededSealMs(table, [watching(18_000)]), LOG_START_MS + 32_000);
+});
+
 test("a rendition's defect is charged to those who rendered it, a CDN's to those on it", () => {
   const at = (changes: object) =>
     FREEZE.map(({ record, ...rest }) => ({ ...rest, record: { ...record, ...changes } }));

@@ -6,7 +6,7 @@
  * - A rendition's defect is charged to those who rendered it; where the player does not name its rendition it is possible.
  *   `main` and the empty name stand for the whole programme.
  * - A CDN vantage's defect is charged to those on that CDN, the origin's to everybody.
- * - Where the place is less certain than the defect is long, it is possible. Where the place is unknown, it is possible when
+ * - Where the place (the viewer's and the stream's together) is less certain than the defect is long, it is possible. Where the place is unknown, it is possible when
  *   a defect of the programme ran at that log time. What is possible costs nothing.
  */
 import { compareKeys } from '../../runtime/key-order.ts';
@@ -87,7 +87,9 @@ export function neededSealMs(
       const axis = place === null ? null : stream.program;
       // where the place is unknown, log time is what defects are held against
       const needed =
-        axis === null || place === null ? span.endMs : sealFor(axis, place.to + span.uncertaintyMs);
+        axis === null || place === null
+          ? span.endMs
+          : sealFor(axis, place.to + span.uncertaintyMs + stream.uncertaintyMs);
       if (needed !== null) neededMs = Math.max(neededMs ?? 0, needed);
     }
   }
@@ -164,10 +166,11 @@ function hitOf(
   const onAxis = span.timeSource === 'vod' ? defect.presentation : defect.program;
   if (onAxis === null || axis === null) return null;
   const interval = settled(onAxis, sealedOn(axis, sealedMs));
+  const uncertaintyMs = span.uncertaintyMs + (span.timeSource === 'vod' ? 0 : defect.uncertaintyMs);
   // its length as far as it was settled when the viewer left it: the same whenever it is asked for
-  const lengthMs = Math.min(interval.to, place.to + span.uncertaintyMs) - onAxis.startMs;
-  const isCertain = isTheirs === 'yes' && span.uncertaintyMs <= lengthMs;
-  const slackMs = isCertain ? 0 : span.uncertaintyMs;
+  const lengthMs = Math.min(interval.to, place.to + uncertaintyMs) - onAxis.startMs;
+  const isCertain = isTheirs === 'yes' && uncertaintyMs <= lengthMs;
+  const slackMs = isCertain ? 0 : uncertaintyMs;
   const overlap = clip({ from: interval.from - slackMs, to: interval.to + slackMs }, place);
   if (overlap.to <= overlap.from) return null;
   return { isCertain, wall: wallOf(span, place, overlap) };
