@@ -1,7 +1,7 @@
 /** What a run has beside streams and topologies: the collector, a simulated audience, the tables, the console. */
 import type { Logger } from 'pino';
 import { type Console, startConsole } from '../consumers/console/server.ts';
-import { type Sink, type SinkEvent, startSink } from '../consumers/postgres-sink/sink.ts';
+import type { Sink } from '../consumers/postgres-sink/sink.ts';
 import { choosePort, LOOPBACK } from '../local/ports.ts';
 import type { Postgres } from '../local/postgres.ts';
 import type { Collector } from '../producers/collector/server.ts';
@@ -17,6 +17,7 @@ import { putCatalogue } from './catalogue.ts';
 import { readingCodec } from './cluster.ts';
 import { localTenants, startCollectorService } from './collector-service.ts';
 import { USUAL_CONSOLE_PORT } from './commands/console.ts';
+import { startSinkService } from './sink-service.ts';
 
 /** Null for a run without a simulated audience. */
 export type AudiencePlan = {
@@ -55,8 +56,6 @@ export type Services = {
   /** Ends all of them; safe to call twice. */
   stop(): Promise<void>;
 };
-
-export const RETENTION_DAYS = 30;
 
 /** Throws what a part throws; what was started until then is ended. */
 export async function startServices(options: ServicesOptions): Promise<Services> {
@@ -113,16 +112,15 @@ export async function startServices(options: ServicesOptions): Promise<Services>
 async function openSink(options: ServicesOptions): Promise<Sink | null> {
   const { port, registry, postgres, logger, retentionDays } = options;
   if (postgres === null) return null;
-  return startSink({
+  return startSinkService({
     port,
-    clock: systemClock,
     codec: readingCodec(registry),
     postgresUrl: postgres.url,
     dashboardPassword: postgres.dashboardPassword,
     retentionDays,
     // a demonstration that was left alone for weeks goes on with what is there
     skipLost: postgres.isLocal,
-    onEvent: (event) => logSink(logger, event),
+    logger,
   });
 }
 
@@ -177,21 +175,4 @@ function handleOf(
 /** Each as popular as the other. */
 function programmesOf(programmeIds: readonly string[]): readonly Programme[] {
   return programmeIds.map((programmeId) => ({ programmeId, contentId: programmeId, weight: 1 }));
-}
-
-function logSink(logger: Logger, event: SinkEvent): void {
-  if (event.kind === 'migrated') logger.info({ migrations: event.migrations }, 'tables brought up to date');
-  else if (event.kind === 'disconnected')
-    logger.warn({ err: event.error }, 'PostgreSQL does not answer; the sink waits');
-  else if (event.kind === 'connected') logger.info('PostgreSQL answers again');
-  else if (event.kind === 'conflict') logger.warn('another sink writes the same tables; this one stands by');
-  else if (event.kind === 'skipped')
-    logger.warn({ gaps: event.gaps }, 'records were gone before they were written');
-  else if (event.kind === 'rejected') {
-    const { record, code, reason } = event;
-    logger.warn(
-      { topic: record.topic, offset: record.offset, code, reason },
-      'a record is not in the tables',
-    );
-  } else logger.info(event, 'old rows were removed');
 }
