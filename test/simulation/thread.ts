@@ -4,8 +4,9 @@ import { Worker } from 'node:worker_threads';
 import type { JobAnswer, JobRequest } from './job.ts';
 import type { Mutation } from './mutations.ts';
 
-/** A seed takes half a second on a core of its own; one that takes so long hangs, also where many share a core. */
-const SEED_MS_MAX = 600_000;
+/** Of processor time, which is the same on a busy machine. A seed takes half a second; one that takes so long hangs. */
+const SEED_CPU_MS_MAX = 60_000;
+const ASK_EVERY_MS = 500;
 
 /** The thread ended before its first seed: no finding about the runtime. */
 export class NotLoaded extends Error {
@@ -17,12 +18,12 @@ export class NotLoaded extends Error {
 
 export class SeedThread {
   readonly #mutation: Mutation | null;
-  readonly #seedMsMax: number;
+  readonly #cpuMsMax: number;
   #worker: Worker | null = null;
 
-  constructor(mutation: Mutation | null = null, seedMsMax: number = SEED_MS_MAX) {
+  constructor(mutation: Mutation | null = null, cpuMsMax: number = SEED_CPU_MS_MAX) {
     this.#mutation = mutation;
-    this.#seedMsMax = seedMsMax;
+    this.#cpuMsMax = cpuMsMax;
   }
 
   /** Rejects when the seed ends by an exception or not at all; the next one gets a new thread then. */
@@ -53,19 +54,23 @@ export class SeedThread {
     return worker;
   }
 
-  #ask(thread: Worker, request: JobRequest): Promise<JobAnswer> {
+  async #ask(thread: Worker, request: JobRequest): Promise<JobAnswer> {
+    const before = await thread.cpuUsage();
     return new Promise((resolve, reject) => {
       const end = (act: () => void): void => {
-        clearTimeout(timer);
+        clearInterval(timer);
         thread.off('message', onMessage).off('error', onError);
         act();
       };
       const onMessage = (answer: JobAnswer): void => end(() => resolve(answer));
       const onError = (error: unknown): void => end(() => reject(error));
-      const timer = setTimeout(
-        () => end(() => reject(new Error(`no end within ${this.#seedMsMax / 1_000} s`))),
-        this.#seedMsMax,
-      );
+      const onUsage = ({ user, system }: NodeJS.CpuUsage): void => {
+        if ((user + system) / 1_000 < this.#cpuMsMax) return;
+        onError(new Error(`no end within ${this.#cpuMsMax / 1_000} s of processor time`));
+      };
+      // one that has ended tells of it by itself
+      const ask = (): void => void thread.cpuUsage(before).then(onUsage, () => {});
+      const timer = setInterval(ask, ASK_EVERY_MS);
       thread.once('message', onMessage).once('error', onError);
       thread.postMessage(request);
     });
