@@ -114,7 +114,7 @@ test('a window leaves when its sources have sealed past it; without a seal when 
     return [timeMs, value.sourcesSealed, value.sourcesExpected, value.coveragePermille];
   };
   assert.deepEqual(timeOf(18_000), [18_500, 1, 1, 1_000]);
-  assert.deepEqual(timeOf(0), [32_000, 0, 1, 0]);
+  assert.deepEqual(timeOf(0), [19_500, 0, 1, 0]);
 });
 
 test('what comes for a window that has left is late', () => {

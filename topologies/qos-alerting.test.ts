@@ -131,27 +131,36 @@ test('between the thresholds nothing changes; trouble soon after it was resolved
   assert.equal(audience.alerts.at(-1)!.occurrences, 2);
 });
 
-test('an audience that vanishes is an alert, and what nobody can tell any more is stale, then given up', () => {
+test('an audience that vanishes is an alert, and what nobody can tell any more is stale, then over on good data', () => {
   const outage = (leaf: Leaf) => (leaf.cdn === 'cdn-a' ? stalled(10, 800) : {});
   const gone = (leaf: Leaf) => (leaf.cdn === 'cdn-a' ? null : {});
-  const audience = new Audience().run(6).run(2, outage).run(1, gone);
+  const audience = new Audience().run(6).run(2, outage).run(3, gone);
   assert.deepEqual(tell(audience.alerts), [
     'AudienceRebufferingHigh cdn-a firing threshold-crossed',
-    'AudienceVanished cdn-a firing threshold-crossed',
+    'AudienceVanished cdn-a pending threshold-crossed',
+    'AudienceVanished cdn-a firing persisted',
   ]);
-  audience.run(8, gone);
-  assert.deepEqual(tell(audience.alerts).slice(2), ['AudienceRebufferingHigh cdn-a stale lost-sight']);
+  audience.run(6, gone);
+  assert.deepEqual(tell(audience.alerts).slice(3), ['AudienceRebufferingHigh cdn-a stale lost-sight']);
   audience.run(4);
-  assert.deepEqual(tell(audience.alerts).slice(3), [
+  assert.deepEqual(tell(audience.alerts).slice(4), [
     'AudienceRebufferingHigh cdn-a resolved recovered',
     'AudienceVanished cdn-a resolved recovered',
   ]);
 });
 
+test('who is missing because a scoring task says nothing is not gone', () => {
+  const without = (leaf: Leaf) => (leaf.cdn === 'cdn-a' ? null : { sourcesExpected: 6, sourcesSealed: 3 });
+  assert.deepEqual(new Audience().run(6).run(6, without).run(2).alerts, []);
+});
+
 test('when nobody says anything at all, the audience has vanished', () => {
   const audience = new Audience().run(6);
   for (let ms = 0; ms < 120_000; ms += 1_000) audience.driver.advanceTo(audience.driver.timeMs + 1_000);
-  assert.deepEqual(tell(audience.alerts), ['AudienceVanished all firing threshold-crossed']);
+  assert.deepEqual(tell(audience.alerts), [
+    'AudienceVanished all pending threshold-crossed',
+    'AudienceVanished all firing persisted',
+  ]);
   for (let minutes = 0; minutes < 300; minutes++) audience.driver.advanceTo(audience.driver.timeMs + 60_000);
   assert.deepEqual([...audience.driver.graph.walk('audience')], []);
 });

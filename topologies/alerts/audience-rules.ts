@@ -188,6 +188,8 @@ const RULES: { readonly [rule in AudienceRuleName]: AudienceRule } = {
     ...GENERAL,
     alertName: 'AudienceVanished',
     title: 'of the viewers are gone',
+    // A scoring task that moves to another process takes its viewers along for a while.
+    pendingForMs: { warning: 30_000, critical: 20_000 },
     firePermille: 500,
     clearPermille: 200,
     criticalPermille: 800,

@@ -52,7 +52,15 @@ export type Finding = {
 const SEEN = struct({ leaf: LEAF, sums: LEAF_SUMS });
 const FIELDS = {
   /** Windows that were not judged yet. */
-  windows: list(struct({ windowStartMs: 'long', windowEndMs: 'long', leaves: map(SEEN) })),
+  windows: list(
+    struct({
+      windowStartMs: 'long',
+      windowEndMs: 'long',
+      /** The share of a scoring task is missing: who is not in it need not be gone. */
+      isIncomplete: 'bool',
+      leaves: map(SEEN),
+    }),
+  ),
   judgedUpToMs: 'long',
   /** Usual number of viewers by leaf, thousandths. */
   usual: map(struct({ leaf: LEAF, viewersMilli: 'long' })),
@@ -63,7 +71,7 @@ type State = StateOf<typeof FIELDS>;
 type Seen = StateOf<(typeof SEEN)['fields']>;
 
 /** After every scoring task and the merge had their time, ms. */
-const SETTLE_MS = 3_000;
+const SETTLE_MS = 500;
 
 /** An alert is told how its cohort stands for this long after it was bad. */
 const WATCH_MS = 3_600_000;
@@ -80,7 +88,13 @@ export const audienceView: Reducer<State, CohortWindow, Finding> = {
     if (value.windowEndMs <= state.judgedUpToMs) return [{ kind: 'drop', reason: 'window-judged' }];
     const { windowStartMs, windowEndMs } = value;
     const known = state.windows.find((one) => one.windowStartMs === windowStartMs);
-    const window = known ?? { windowStartMs, windowEndMs, leaves: new Map<string, Seen>() };
+    const window = known ?? {
+      windowStartMs,
+      windowEndMs,
+      isIncomplete: false,
+      leaves: new Map<string, Seen>(),
+    };
+    window.isIncomplete ||= value.sourcesSealed < value.sourcesExpected;
     const { slowMs } = audienceRules(context.config)['startup-slow'];
     const { programmeId, cdn, asn, country, deviceClass, playerVersion, other } = value;
     const leaf = { programmeId, cdn, asn, country, deviceClass, playerVersion, other };
@@ -99,7 +113,7 @@ function inputKey(leaf: Seen['leaf']): string {
 function nextJudgement(state: State, context: StepContext): Effect<never> {
   const { sessions, scoring } = settingsOf(context.config);
   const { windowEndMs } = state.windows[0]!;
-  const dueMs = windowEndMs + sessions.graceMs + scoring.cohortWaitMs + SETTLE_MS;
+  const dueMs = windowEndMs + sessions.graceMs + scoring.cohortWaitMs + scoring.cohortMergeWaitMs + SETTLE_MS;
   return { kind: 'schedule', name: 'judge', dueMs };
 }
 
@@ -114,11 +128,16 @@ function judge(state: State, timeMs: number, context: StepContext): readonly Eff
     value: finding,
     key: `${finding.rule}|${finding.scope}`,
   }));
-  learnUsual(state, window.leaves);
+  if (!window.isIncomplete) learnUsual(state, window.leaves);
   // A window of which nobody says anything is one as well: that is how an audience vanishes.
   if (state.windows.length === 0 && (state.usual.size > 0 || state.watched.size > 0)) {
     const nextEndMs = windowEndMs + windowEndMs - windowStartMs;
-    state.windows.push({ windowStartMs: windowEndMs, windowEndMs: nextEndMs, leaves: new Map() });
+    state.windows.push({
+      windowStartMs: windowEndMs,
+      windowEndMs: nextEndMs,
+      isIncomplete: false,
+      leaves: new Map(),
+    });
   }
   if (state.windows.length === 0) return [...effects, { kind: 'forget' }];
   const next = nextJudgement(state, context);
@@ -161,6 +180,7 @@ type Judged = {
   readonly seen: readonly (Seen & { readonly scopes: readonly string[] })[];
   readonly windowStartMs: number;
   readonly windowEndMs: number;
+  readonly isIncomplete: boolean;
   readonly cells: ReadonlyMap<string, LeafSums>;
   readonly context: StepContext;
 };
@@ -168,7 +188,7 @@ type Judged = {
 function findings(
   state: State,
   leaves: readonly Seen[],
-  { windowStartMs, windowEndMs }: { readonly windowStartMs: number; readonly windowEndMs: number },
+  { windowStartMs, windowEndMs, isIncomplete }: State['windows'][number],
   timeMs: number,
   context: StepContext,
 ): readonly Finding[] {
@@ -181,7 +201,7 @@ function findings(
       addLeafSums(cell, sums);
     }
   }
-  const judged: Judged = { seen, windowStartMs, windowEndMs, cells, context };
+  const judged: Judged = { seen, windowStartMs, windowEndMs, isIncomplete, cells, context };
   const rules = audienceRules(context.config);
   const found = AUDIENCE_RULES.flatMap((name) =>
     rules[name].enabled === 0 ? [] : findingsOf(state, name, rules, judged),
@@ -206,7 +226,7 @@ function findingsOf(
   );
   const explainedBy = new Map(causes.flatMap(({ scope, explains }) => explains.map((one) => [one, scope])));
   const found = causes.map(({ scope, explains }) => {
-    const isBlind = isWithoutReports(name, scope, rules, judged);
+    const isBlind = isBlindFor(name, scope, rules, judged);
     return finding(name, scope, isBlind ? 'blind' : 'bad', '', explains, judged);
   });
   const named = new Set(causes.map(({ scope }) => scope));
@@ -219,8 +239,7 @@ function findingsOf(
   for (const scope of others) {
     const because = explainedBy.get(scope) ?? '';
     const standing = standingOf(measure(judged.cells.get(scope) ?? NO_LEAF_SUMS), rule);
-    if (isWithoutReports(name, scope, rules, judged))
-      found.push(finding(name, scope, 'blind', '', [], judged));
+    if (isBlindFor(name, scope, rules, judged)) found.push(finding(name, scope, 'blind', '', [], judged));
     else if (because !== '') found.push(finding(name, scope, 'explained', because, [], judged));
     // bad, and the cause of nothing that was named: it stays as it was
     else found.push(finding(name, scope, standing === 'bad' ? 'between' : standing, '', [], judged));
@@ -228,14 +247,18 @@ function findingsOf(
   return found;
 }
 
-/** Where reports are missing, figures are what players were assumed to do. */
-function isWithoutReports(
+/**
+ * Where reports are missing, figures are what players were assumed to do; where a scoring task's share is missing, nobody
+ * can tell who is gone.
+ */
+function isBlindFor(
   name: AudienceRuleName,
   scope: string,
   rules: { readonly [rule in AudienceRuleName]: AudienceRule },
-  { cells }: Judged,
+  { cells, isIncomplete }: Judged,
 ): boolean {
-  if (name === 'telemetry-missing' || name === 'audience-vanished') return false;
+  if (name === 'audience-vanished') return isIncomplete;
+  if (name === 'telemetry-missing') return false;
   const cell = cells.get(scope);
   if (cell === undefined || rules['telemetry-missing'].enabled === 0) return false;
   return standingOf(MEASURES['telemetry-missing'](cell), rules['telemetry-missing']) === 'bad';

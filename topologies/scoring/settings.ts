@@ -21,7 +21,10 @@ export type ScoringSettings = {
   readonly defectHorizonMs: number;
   /** A cohort's window leaves this long after it was told, so that scores which waited for a seal are in it, ms. */
   readonly cohortWaitMs: number;
-  /** Longest wait for the shares of all scoring tasks in a cohort's window, ms; after that it leaves without the rest. */
+  /**
+   * Longest wait for the shares of all scoring tasks in a cohort's window, ms of log time; after that it leaves without the
+   * rest. Log time itself waits for a task that is gone, for as long as the runtime waits for its seal.
+   */
   readonly cohortMergeWaitMs: number;
   /** Leaf tuples of one task in one window; those that come later are counted under `other`. */
   readonly cohortLeavesMax: number;
@@ -32,7 +35,7 @@ export const SCORING_DEFAULTS: ScoringSettings = {
   sealPollMs: 500,
   defectHorizonMs: 600_000,
   cohortWaitMs: 2_000,
-  cohortMergeWaitMs: 15_000,
+  cohortMergeWaitMs: 2_500,
   cohortLeavesMax: 4_096,
 };
 
