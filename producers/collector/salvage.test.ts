@@ -63,6 +63,14 @@ test('what is no CMCD says so without being told', () => {
   check('', {});
 });
 
+test('noise is given up: what it costs is bounded', () => {
+  const noise = Array.from({ length: 500 }, (_, index) => `k${index}=!`).join(',');
+  const report = decodeReport(`sid="a",${noise},sta=p`);
+  assert.deepEqual([...report.values.keys()], ['sid']);
+  assert.equal(report.unreadable.size, 17);
+  assert.ok(report.unreadable.has(UNREADABLE));
+});
+
 test('any text is decoded or told unreadable, and whatever follows it survives', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {

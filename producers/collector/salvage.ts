@@ -33,15 +33,29 @@ export function decodeReport(text: string): CmcdReport {
   const unreadable = new Set<string>();
   if (decodeInto(values, text)) return { values, unreadable };
   values.clear();
-  for (const member of membersOf(text)) {
-    if (decodeInto(values, member)) continue;
-    for (const piece of member.split(BEFORE_A_KEY)) {
-      if (!decodeInto(values, unquoted(piece))) unreadable.add(keyOf(piece));
-    }
+  let failures = 0;
+  for (const piece of piecesOf(values, text)) {
+    if (decodeInto(values, unquoted(piece))) continue;
+    unreadable.add(keyOf(piece));
+    failures += 1;
+    if (failures < FAILURES_MAX) continue;
+    unreadable.add(UNREADABLE);
+    break;
   }
   return { values, unreadable };
 }
 
+/** What of the text cannot be decoded member by member, cut at every comma before a key. */
+function* piecesOf(values: Map<string, CmcdScalar | readonly CmcdEntry[]>, text: string): Iterable<string> {
+  for (const member of membersOf(text)) {
+    if (!HAS_A_KEY.test(member)) yield member;
+    else if (!decodeInto(values, member)) yield* member.split(BEFORE_A_KEY);
+  }
+}
+
+/** No player breaks so many values of one report: what comes after is noise, which must not cost time. */
+const FAILURES_MAX = 16;
+const HAS_A_KEY = /^\s*[a-z*]/;
 /** A comma that a key follows, wherever it stands. */
 const BEFORE_A_KEY = /,(?=\s*(?:[a-z*][a-z0-9_.*-]{0,63}(?:=|,|$)|,|$))/;
 const KEY = /^\s*([a-z][a-z0-9]{0,4}|com\.everyview-[a-z-]{1,24})(?==|$)/;
