@@ -50,6 +50,7 @@ test('a string that is never closed costs that string', () => {
   check('cid="live,e=ps,sid="x",ts=1', { e: 'ps', sid: 'x', ts: 1 }, ['cid']);
   check('sid="x",url="http://h/p,rc=200', { sid: 'x', rc: 200 }, ['url']);
   check('sid="a,b=c",br=(x', { sid: 'a,b=c' }, ['br']);
+  check('br=,",sid="s",sta=p,', { sid: 's', sta: 'p' }, ['br', UNREADABLE]);
 });
 
 test('ids without quotes are read', () => {

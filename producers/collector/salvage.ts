@@ -48,8 +48,8 @@ export function decodeReport(text: string): CmcdReport {
 /** What of the text cannot be decoded member by member, cut at every comma before a key. */
 function* piecesOf(values: Map<string, CmcdScalar | readonly CmcdEntry[]>, text: string): Iterable<string> {
   for (const member of membersOf(text)) {
-    if (!HAS_A_KEY.test(member)) yield member;
-    else if (!decodeInto(values, member)) yield* member.split(BEFORE_A_KEY);
+    if (HAS_A_KEY.test(member) && decodeInto(values, member)) continue;
+    yield* member.split(BEFORE_A_KEY);
   }
 }
 
