@@ -14,7 +14,14 @@ let copy = '';
 
 before(async () => {
   copy = await mkdtemp(join(tmpdir(), 'everyview-contributing-'));
-  for (const name of ['schemas', 'runtime', 'topologies', 'package.json', 'tsconfig.json']) {
+  for (const name of [
+    'schemas',
+    'runtime',
+    'topologies',
+    'test/support/step-context.ts',
+    'package.json',
+    'tsconfig.json',
+  ]) {
     await cp(join(root, name), join(copy, name), { recursive: true });
   }
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
