@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { TopologyTestDriver } from '../runtime/topology-test-driver.ts';
 import type { CohortPartial, CohortWindow } from '../schemas/records.ts';
+import { stepContext } from '../test/support/step-context.ts';
 import { cohortMerge } from './cohort-merge.ts';
 import { type Leaf, leafKeyOf, otherOf } from './cohorts/leaf.ts';
 import { capKeyOf, type LeafValue, leafCap } from './cohorts/leaf-cap.ts';
@@ -140,15 +141,7 @@ test('startup buckets hold what their bounds say', () => {
 
 test('beyond the cap tuples count under other, with their programme and CDN while there is room', () => {
   const state = leafCap.init('cap');
-  const config = { scoring: { cohortLeavesMax: 128 } };
-  const context = {
-    configHash: '',
-    config,
-    sealedUpToMs: 0,
-    sealedUpToMsOf: () => 0,
-    sealsOf: () => [],
-    read: () => undefined,
-  };
+  const context = stepContext({ config: { scoring: { cohortLeavesMax: 128 } } });
   const give = (leaf: Leaf) => {
     const value: LeafValue = {
       leaf,

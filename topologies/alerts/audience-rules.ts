@@ -5,6 +5,7 @@
  * @example
  * { "audienceAlerts": { "rebuffering-high": { "firePermille": 30, "audienceMin": 200 } } }
  */
+import { STARTUP_BOUNDS_MS } from '../cohorts/sums.ts';
 import { integerFault, isObject } from '../settings-check.ts';
 import type { AlertSeverity } from './stream-alert-rules.ts';
 
@@ -112,6 +113,10 @@ function checkRule(path: string, rule: Record<string, unknown>, usual: AudienceR
   }
   if (faults.length > 0) return faults;
   const all = { ...usual, ...rule } as AudienceRule;
+  if (all.slowMs !== usual.slowMs && !STARTUP_BOUNDS_MS.includes(all.slowMs))
+    faults.push(
+      `${path}.slowMs is ${all.slowMs}, and has to be one of the bounds ${STARTUP_BOUNDS_MS.join(', ')}`,
+    );
   if (all.clearPermille > all.firePermille)
     faults.push(
       `${path}.clearPermille is ${all.clearPermille}, above firePermille, which is ${all.firePermille}`,
