@@ -93,6 +93,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   const services = await startServices({
     ...options,
     port: prepared.port,
+    brokers: prepared.cluster.brokers,
     registry: prepared.registry,
     postgres: prepared.postgres,
     retentionDays: RETENTION_DAYS,

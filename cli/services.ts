@@ -29,6 +29,7 @@ export type AudiencePlan = {
 
 export type ServicesOptions = {
   readonly port: AdminPort;
+  readonly brokers: readonly string[];
   readonly registry: Registry;
   readonly env: NodeJS.ProcessEnv;
   readonly dataDir: string;
@@ -110,10 +111,12 @@ export async function startServices(options: ServicesOptions): Promise<Services>
 }
 
 async function openSink(options: ServicesOptions): Promise<Sink | null> {
-  const { port, registry, postgres, logger, retentionDays } = options;
+  const { port, brokers, registry, postgres, logger, retentionDays } = options;
   if (postgres === null) return null;
   return startSinkService({
     port,
+    brokers,
+    tablesPerLog: postgres.isLocal,
     codec: readingCodec(registry),
     postgresUrl: postgres.url,
     dashboardPassword: postgres.dashboardPassword,

@@ -1,12 +1,17 @@
 /** The PostgreSQL sink as a service of this process: what it has to say goes into the log. */
 import type { Logger } from 'pino';
 import { type Sink, type SinkEvent, startSink } from '../consumers/postgres-sink/sink.ts';
+import { clusterIdOf } from '../local/kafka.ts';
 import type { LogPort } from '../runtime/port.ts';
 import { systemClock } from '../runtime/system-clock.ts';
 import type { FetchingCodec } from '../runtime/task.ts';
 
 export type SinkServiceOptions = {
   readonly port: LogPort;
+  /** Where the port's Kafka is. */
+  readonly brokers: readonly string[];
+  /** A database of this machine has tables for each Kafka that it met. */
+  readonly tablesPerLog: boolean;
   readonly codec: FetchingCodec;
   readonly postgresUrl: string;
   readonly dashboardPassword: string | null;
@@ -16,11 +21,17 @@ export type SinkServiceOptions = {
 };
 
 export const RETENTION_DAYS = 30;
+const CLUSTER_ID_TIMEOUT_MS = 10_000;
 
 /** Starts it; throws a SinkError that says what to do. */
-export async function startSinkService({ logger, ...options }: SinkServiceOptions): Promise<Sink> {
+export async function startSinkService({ logger, brokers, ...options }: SinkServiceOptions): Promise<Sink> {
   const log = logger.child({ part: 'sink' });
-  return await startSink({ ...options, clock: systemClock, onEvent: (event) => logEvent(log, event) });
+  return await startSink({
+    ...options,
+    clusterId: await clusterIdOf(brokers, CLUSTER_ID_TIMEOUT_MS),
+    clock: systemClock,
+    onEvent: (event) => logEvent(log, event),
+  });
 }
 
 function logEvent(log: Logger, event: SinkEvent): void {

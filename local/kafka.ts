@@ -109,6 +109,14 @@ export function kafkaServer(setup: KafkaSetup): ServerSpec {
 
 /** Throws unless a broker answers over the protocol at `brokers`, at the address that it advertises too. */
 export async function askKafka(brokers: readonly string[], timeoutMs = ATTEMPT_TIMEOUT_MS): Promise<void> {
+  await clusterIdOf(brokers, timeoutMs);
+}
+
+/** The id that a cluster was given when it was made. Throws as {@link askKafka}. */
+export async function clusterIdOf(
+  brokers: readonly string[],
+  timeoutMs = ATTEMPT_TIMEOUT_MS,
+): Promise<string> {
   const kafka = new Kafka({
     clientId: 'everyview-setup',
     brokers: [...brokers],
@@ -121,8 +129,9 @@ export async function askKafka(brokers: readonly string[], timeoutMs = ATTEMPT_T
   const admin = kafka.admin();
   try {
     await admin.connect();
-    const { brokers: members } = await admin.describeCluster();
+    const { brokers: members, clusterId } = await admin.describeCluster();
     if (members.length === 0) throw new Error('the cluster has no broker yet');
+    return clusterId;
   } finally {
     await admin.disconnect();
   }

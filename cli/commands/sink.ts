@@ -66,6 +66,8 @@ export const runSink: Action<SinkCommandOptions> = async (context, options) => {
   closing.defer(() => cluster.close());
   const sink = await startSinkService({
     port: cluster.port,
+    brokers: cluster.brokers,
+    tablesPerLog: database.isLocal,
     codec: readingCodec(cluster.registry),
     postgresUrl: database.url,
     dashboardPassword: database.dashboardPassword,
@@ -85,15 +87,19 @@ export const runSink: Action<SinkCommandOptions> = async (context, options) => {
 async function findDatabase(
   { env }: CliContext,
   { postgresUrl }: SinkCommandOptions,
-): Promise<{ readonly url: string; readonly dashboardPassword: string | null }> {
+): Promise<{ readonly url: string; readonly dashboardPassword: string | null; readonly isLocal: boolean }> {
   const url = givenPostgres(postgresUrl === undefined ? env : { POSTGRES_URL: postgresUrl });
   if (url !== null) {
     await checkPostgres(url);
     const password = env.EVERYVIEW_DASHBOARD_PASSWORD;
-    return { url, dashboardPassword: password === undefined || password === '' ? null : password };
+    return {
+      url,
+      dashboardPassword: password === undefined || password === '' ? null : password,
+      isLocal: false,
+    };
   }
   const local = runningPostgres(dataFolder(env));
-  if (local !== null) return local;
+  if (local !== null) return { ...local, isLocal: true };
   throw new ExpectedError(
     'no PostgreSQL runs here and POSTGRES_URL is not set',
     'Start one with everyview start, or set POSTGRES_URL=postgres://USER:PASSWORD@HOST:5432/DATABASE',

@@ -32,7 +32,10 @@ type World = {
 async function world(t: TestContext, tables: 'anew' | 'as-they-are' = 'anew'): Promise<World> {
   const { url } = postgres;
   const client = await connect(url);
-  if (tables === 'anew') await client.query('DROP SCHEMA IF EXISTS everyview CASCADE');
+  if (tables === 'anew') {
+    const { rows } = await client.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'everyview%'");
+    for (const { nspname } of rows) await client.query(`DROP SCHEMA ${nspname} CASCADE`);
+  }
   const broker = new MemoryBroker({ clock: systemClock });
   broker.createTopics(newTopics(1));
   const port = broker.openPort({ clientId: 'test', keepsTimestamps: true });
@@ -132,6 +135,29 @@ test('a log that ends before the position is another log, and nothing is written
   await first.close();
   const other = await world(t, 'as-they-are');
   await assert.rejects(other.sink(), /stream-health, partition 0, .*it is another log/);
+});
+
+test('tables of another Kafka are an error, or are set aside and found again', async (t) => {
+  const one = await world(t);
+  await one.put('stream-health', [health({ programmeId: 'one' })]);
+  const two = await world(t, 'as-they-are');
+  await two.put('stream-health', [health({ programmeId: 'two' }), health({ programmeId: 'two-b' })]);
+  const programmes = async (where: World, clusterId: string, tablesPerLog: boolean) => {
+    const sink = await where.sink({ clusterId, tablesPerLog });
+    await sink.catchUp();
+    await sink.close();
+    const { rows } = await one.client.query('SELECT programme_id FROM everyview.stream_health ORDER BY 1');
+    return rows.map((row) => row.programme_id);
+  };
+  assert.deepEqual(await programmes(one, 'cluster-1', false), ['one']);
+  await assert.rejects(
+    programmes(two, 'cluster-2', false),
+    /from the Kafka cluster cluster-1, and this one is cluster-2/,
+  );
+  assert.deepEqual(await programmes(two, 'cluster-2', true), ['two', 'two-b']);
+  await one.put('stream-health', [health({ programmeId: 'one-b' })]);
+  assert.deepEqual(await programmes(one, 'cluster-1', true), ['one', 'one-b']);
+  assert.deepEqual(await programmes(two, 'cluster-2', true), ['two', 'two-b']);
 });
 
 test('a row that PostgreSQL refuses becomes a reject, and all around it is written', async (t) => {

@@ -22,6 +22,10 @@ export type SinkOptions = {
   readonly postgresUrl: string;
   /** Password for the role `everyview_dashboard`; null leaves the role alone. */
   readonly dashboardPassword: string | null;
+  /** Of the Kafka behind the port, which the tables remember; not looked at where it is not given. */
+  readonly clusterId?: string;
+  /** Tables that were filled from another Kafka are set aside, and found again when that one is back; else an error. */
+  readonly tablesPerLog?: boolean;
   /** Days that the tables keep, today not counted; 0 keeps everything. */
   readonly retentionDays: number;
   /** Go on where retention has deleted records before they were written; else that is an error. */
@@ -119,7 +123,8 @@ class SinkRunner {
 
   async open(): Promise<void> {
     try {
-      const migrations = await this.#tables.open(this.#options.dashboardPassword);
+      const { dashboardPassword, clusterId = null, tablesPerLog = false } = this.#options;
+      const migrations = await this.#tables.open({ dashboardPassword, clusterId, tablesPerLog });
       if (migrations.length > 0) this.#tell({ kind: 'migrated', migrations });
       await this.#maintain();
       await this.#loadPositions();

@@ -1,6 +1,7 @@
 /** The one connection to PostgreSQL: opened again whenever it is lost, with every call made again until it is answered. */
 import { Client } from 'pg';
 import type { Clock } from '../../runtime/port.ts';
+import { adoptLog } from './adopt-log.ts';
 import type { Batch } from './batch.ts';
 import { ensureDashboardRole, grantViews } from './dashboard-role.ts';
 import { failureKind, SinkError } from './errors.ts';
@@ -17,6 +18,14 @@ export type TablesConnectionOptions = {
   readonly onConnected: () => void;
 };
 
+export type OpenOptions = {
+  readonly dashboardPassword: string | null;
+  /** Of the Kafka that is read; null where it is not known. */
+  readonly clusterId: string | null;
+  /** Tables of another Kafka are set aside; else they are an error. */
+  readonly tablesPerLog: boolean;
+};
+
 export class TablesConnection {
   readonly #options: TablesConnectionOptions;
   readonly #partitions = new Partitions();
@@ -31,14 +40,16 @@ export class TablesConnection {
   }
 
   /** Connects for the first time, migrates, and sets the dashboards' role up where there is a password for it. */
-  async open(dashboardPassword: string | null): Promise<readonly string[]> {
+  async open({ dashboardPassword, clusterId, tablesPerLog }: OpenOptions): Promise<readonly string[]> {
     const { clock, signal } = this.#options;
     const deadlineMs = clock.nowMs() + FIRST_CONNECT_MS;
     for (;;) {
       const client = newClient(this.#options.url, () => {});
       try {
         await client.connect();
-        const applied = await migrate(client);
+        let applied = await migrate(client);
+        while (clusterId !== null && !(await adoptLog(client, clusterId, tablesPerLog)))
+          applied = await migrate(client);
         if (dashboardPassword === null) await grantViews(client);
         else await ensureDashboardRole(client, dashboardPassword);
         return applied;
