@@ -10,23 +10,26 @@ import { batchesOf, PARTITIONS, type Workload } from './workload.ts';
 /** Times in the records are those of the input at live pace, so neither broker nor retention may take offence at them. */
 const CONFIGS = { 'message.timestamp.type': 'CreateTime', 'retention.ms': '-1' };
 
-/** Creates the workload's input and outputs, and writes `count` records. */
+/**
+ * Creates the workload's input and outputs, and writes `count` records; the mean size of one in the log. An input that an
+ * earlier workload shares is there already.
+ */
 export async function fill(
   port: AdminPort,
   workload: Workload,
   count: number,
-): Promise<{ readonly bytes: number }> {
+): Promise<{ readonly recordBytes: number }> {
   const { inputTopic, outputTopics } = workload;
   const created = await port.createTopics([inputTopic, ...outputTopics].map(topicOf));
+  const isNew = created.includes(inputTopic);
   let bytes = 0;
-  if (!created.includes(inputTopic)) return { bytes };
   for (const batch of batchesOf(workload, count)) {
     bytes += batch.bytes.length;
-    await port.produce(null, [
-      { topic: inputTopic, partition: batch.partition, bytes: batch.bytes, baseSequence: -1 },
-    ]);
+    const { partition } = batch;
+    if (isNew)
+      await port.produce(null, [{ topic: inputTopic, partition, bytes: batch.bytes, baseSequence: -1 }]);
   }
-  return { bytes };
+  return { recordBytes: bytes / count };
 }
 
 export function changelogsOf({ topology }: Workload, applicationId: string): readonly string[] {

@@ -3,7 +3,7 @@
  * partitions through the same port, checks and walks every batch, and does nothing with the records. It ends when its
  * share is used up, and committed, and tells what it took.
  *
- * Started by `bench.ts` with an {@link Order} as its argument.
+ * Started by `main.ts` with an {@link Order} as its argument.
  */
 import { CommittedReader } from '../../runtime/committed-reader.ts';
 import { NO_CONFIGS } from '../../runtime/config-store.ts';
@@ -157,6 +157,9 @@ function nowMs(): number {
 /** Where this file is the process. */
 async function main(): Promise<void> {
   const order = JSON.parse(process.argv[2]!) as Order;
+  // nobody would take the figures any more
+  const end = () => process.exit(1);
+  process.once('disconnect', end);
   const port = await openKafkajsPort({ brokers: order.brokers, clientId: 'bench-runtime' });
   const bounds = await port.bounds(
     order.tasks.map((partition) => ({ topic: workloadOf(order.workload).inputTopic, partition })),
@@ -165,6 +168,7 @@ async function main(): Promise<void> {
   const gauge = new Gauge(total);
   await (order.mode === 'run' ? run(port, order, gauge) : consume(port, order, gauge));
   await port.close();
+  process.off('disconnect', end);
   process.send!(gauge.taken());
   process.disconnect();
 }

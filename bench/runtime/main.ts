@@ -65,7 +65,7 @@ async function onKafka(): Promise<void> {
     for (const workload of workloads) {
       const records = recordsOf(workload);
       say(`${workload.name}: filling ${workload.inputTopic} with ${records} records, and folding them`);
-      const filled = await fill(port, workload, records);
+      const { recordBytes: bytes } = await fill(port, workload, records);
       const expected = fold(workload, records);
       for (const processes of counts) {
         const done: Round[] = [];
@@ -74,7 +74,6 @@ async function onKafka(): Promise<void> {
           say(`${workload.name}, ${processes} process(es): ${JSON.stringify(done.at(-1))}`);
         }
         const { name, title, unit, evidencePerSecond } = workload;
-        const bytes = filled.bytes / records;
         measured.push({ name, title, unit, evidencePerSecond, records, bytes, processes, ...bestOf(done) });
       }
     }

@@ -12,7 +12,7 @@ import { type InputRecord, PARTITIONS, type Workload } from './workload.ts';
 
 export const playerEvents: Workload = {
   name: 'W2-full',
-  title: 'keyed aggregation, records of 55 and 80 fields',
+  title: 'keyed aggregation, records of 61 and 84 fields',
   unit: 'events',
   topology: defineTopology({
     name: 'keyed-aggregation',

@@ -48,7 +48,7 @@ export function renderTable(about: About, measured: readonly Measured[]): string
     `${about.cores} cores shared with the broker (${about.processor}, ${about.memoryGb} GB), Node ${about.node}, ` +
       `Kafka ${about.kafka}, ${about.partitions} partitions. Best of ${about.rounds} rounds.`,
     '',
-    '| workload | processes | k records/s | slowest to best | CPU-s per million | peak MB | bare consume k/s | ratio | half of the evidence |',
+    '| workload | processes | k records/s | slowest / median / best | CPU-s per million | peak MB | bare consume k/s | ratio | half of the evidence |',
     '|---|---|---|---|---|---|---|---|---|',
     ...measured.map(rowOf),
     '',
