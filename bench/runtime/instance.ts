@@ -64,7 +64,7 @@ class Gauge {
 
   taken(): Taken {
     const [first, quarter, last] = [this.#first, this.#quarter, this.#last];
-    if (first === null || quarter === null || last === null)
+    if (first === null || quarter === null || last === null || last.records === first.records)
       throw new Error('the run ended before it was under way: ask for more records');
     const spentUs = last.cpu.user + last.cpu.system - quarter.cpu.user - quarter.cpu.system;
     return {
