@@ -377,3 +377,110 @@ test('restored from its changelog at any point, it says the same', () => {
     { numRuns: 60 },
   );
 });
+
+test('nothing is left of what is over', () => {
+  fc.assert(
+    fc.property(anyAudience, (viewers) => {
+      const driver = run(probe(), audienceOf(viewers));
+      driver.advanceTo(LOG_START_MS + 2 * 3_600_000);
+      for (const store of ['defects', 'sessions', 'leaves', 'cohorts'])
+        assert.deepEqual(
+          [...driver.graph.walk(store)].map(({ key }) => key),
+          [],
+          store,
+        );
+    }),
+    { numRuns: 40 },
+  );
+});
+
+// A golden trace: a window's record field by field, as subscribers get it. It changes only with intent.
+test('golden: the window of the freeze', () => {
+  const { configHash, ...window } = windowAt(run(probe(), viewer('watcher', PLAYS)), 'watcher', 20_000);
+  assert.equal(configHash, 'default');
+  assert.deepEqual(window, {
+    sessionKey: 'key-watcher',
+    tenant: 'acme',
+    sessionId: 'watcher',
+    kind: 'window',
+    revision: 1,
+    windowStartMs: LOG_START_MS + 20_000,
+    windowEndMs: LOG_START_MS + 30_000,
+    provisional: false,
+    partial: false,
+    programmeId: 'news',
+    contentId: 'news',
+    streamType: 'live',
+    cdn: 'cdn-a',
+    asn: null,
+    country: 'DE',
+    deviceClass: 'desktop',
+    playerVersion: '',
+    renditionId: '',
+    vantage: 'origin',
+    model: 'iqx-1',
+    score: 39,
+    mosCenti: 256,
+    sessionScore: 54,
+    sessionMosCenti: 316,
+    scoreMin: 39,
+    scoreMax: 39,
+    confidencePermille: 1_000,
+    coveragePermille: 1_000,
+    startupPoints: 0,
+    stallPoints: 0,
+    qualityPoints: 0,
+    switchPoints: 0,
+    defectPoints: 61,
+    failurePoints: 0,
+    otherPoints: 0,
+    causes: ['defect:video-freeze'],
+    causePoints: [61],
+    outcome: 'play',
+    playbackFailure: '',
+    contentStarted: true,
+    ended: false,
+    playerState: 'playing',
+    joinTimeMs: 1_000,
+    prerollMs: null,
+    contentStartupMs: 1_000,
+    playingMs: 10_000,
+    watchedMs: 10_000,
+    pausedMs: 0,
+    seekWaitMs: 0,
+    stallCount: 0,
+    stallMs: 0,
+    stallCountSeek: 0,
+    stallMsSeek: 0,
+    microStallCount: 0,
+    rebufferingPlayingPermille: 0,
+    rebufferingWatchPermille: 0,
+    rebufferingSessionPermille: 0,
+    connectionRebufferingPermille: 0,
+    adPlayingMs: 0,
+    adStallCount: 0,
+    adStallMs: 0,
+    bitrateBps: 6_000_000,
+    heightPx: 1_080,
+    switchesUp: 0,
+    switchesDown: 0,
+    droppedFrames: null,
+    liveLatencyMs: null,
+    playbackRatePermille: null,
+    errorCodes: [],
+    eventCount: 2,
+    eventsLost: 0,
+    duplicateCount: 0,
+    defectTypes: ['video-freeze'],
+    defectMs: [6_000],
+    defectIds: ['freeze-1'],
+    defectPossibleMs: 0,
+    exposedMs: 10_000,
+    audibleMs: 10_000,
+    timeSource: 'player',
+    beyondHorizon: false,
+    programTimeStartMs: PROGRAM_MS + 20_000,
+    programTimeEndMs: PROGRAM_MS + 30_000,
+    previousSessionId: '',
+  });
+});
