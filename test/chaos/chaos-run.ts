@@ -147,6 +147,7 @@ export class ChaosRun {
     const { recordsPerSecond = 60, spoiledPermille, outside = {} } = this.options;
     this.#speakers = new Speakers({
       ...outside,
+      firstConfig: this.#speakers?.nextConfig ?? 0,
       port: this.port,
       prefix: this.prefix,
       random: this.random.fork('outside'),

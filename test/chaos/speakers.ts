@@ -27,6 +27,8 @@ export type OutsideOptions = {
   /** How often a new configuration comes, and how many different ones there are. Default every 200 turns, no end. */
   readonly turnsPerConfig?: number;
   readonly configsMax?: number;
+  /** Number of the first configuration: a reset keeps the one in force, and saying it again changes nothing. */
+  readonly firstConfig?: number;
 };
 
 export class Speakers {
@@ -36,14 +38,20 @@ export class Speakers {
   readonly #running: Promise<void>;
   readonly #appended = new Map<string, number>();
   #transactions = 0;
-  #configs = 0;
+  #configs: number;
 
   constructor(options: SpeakersOptions) {
     this.#options = options;
+    this.#configs = options.firstConfig ?? 0;
     const { speech = (said) => new Speech(said) } = options;
     this.#speech = speech({ ...options, random: options.random.fork('speech') });
     this.#running = this.#run();
     this.#running.catch(() => undefined);
+  }
+
+  /** Number of the next configuration. */
+  get nextConfig(): number {
+    return this.#configs;
   }
 
   /** Records whose append was acknowledged, those of given up transactions not among them. */
