@@ -104,6 +104,15 @@ test('whatever is the cause is named: one programme, provider, country, device o
   check(() => true, ['all']);
 });
 
+test('trouble everywhere is one alert, also where chance makes a cohort look worse', () => {
+  const leaves = everyLeaf().map((leaf, index) =>
+    index % 20 === 0 ? { ...leaf, playerVersion: 'old 1.0' } : leaf,
+  );
+  const chance = ({ playerVersion }: Leaf) => stalled(10, playerVersion === 'old 1.0' ? 300 : 100);
+  const { alerts } = new Audience(leaves).run(3).run(3, chance);
+  assert.deepEqual(new Set(alerts.map(about)), new Set(['all']));
+});
+
 test('a mild trouble has to persist; a hiccup of one window is pending and over', () => {
   const mild = (leaf: Leaf) => (leaf.cdn === 'cdn-b' ? stalled(10, 100) : {});
   assert.deepEqual(tell(new Audience().run(3).run(1, mild).run(2).alerts), [

@@ -3,8 +3,9 @@
  * country, on every device and in every programme, and each of those looks bad as well: one alert, not ten.
  *
  * A cohort is **absorbed** by another one when it is good without the viewers that the two share, while the other one is
- * about as bad without it (two thirds at least): then the other one is the cause. Of those that nothing absorbs the worst is named; its viewers are
- * taken out, and what is still bad without them has another cause.
+ * about as bad without it (two thirds at least): then the other one is the cause. Of those that nothing absorbs, and that
+ * are bad throughout, the one with the most trouble is named; its viewers are taken out, and what is still bad without
+ * them has another cause.
  *
  * In the spirit of critical clusters: Jiang, Sekar, Stoica, Zhang, "Shedding light on the structure of Internet video
  * quality problems in the wild", CoNEXT 2013. Cohorts of one dimension only, so far.
@@ -64,11 +65,32 @@ function worstOf(
   const isAbsorbed = (scope: string) =>
     bad.some((by) => by !== scope && absorbs(by, scope, cells, shared.get(scope)?.get(by), rule));
   const free = bad.filter((scope) => !isAbsorbed(scope));
+  // One that is about as bad whatever is taken out of it is bad throughout: no part of it is the cause.
+  const throughout = free.filter((scope) => isThroughout(scope, bad, cells, shared, rule));
+  if (throughout.length > 0) {
+    return throughout.sort((a, b) => cells.get(b)!.part - cells.get(a)!.part || compareScopes(a, b))[0]!;
+  }
   // Where each is absorbed by another one there is no telling them apart: the worst of all.
   return [...(free.length > 0 ? free : bad)].sort((a, b) => {
     const [left, right] = [cells.get(a)!, cells.get(b)!];
     return permilleOf(right) - permilleOf(left) || right.part - left.part || compareScopes(a, b);
   })[0]!;
+}
+
+function isThroughout(
+  scope: string,
+  bad: readonly string[],
+  cells: ReadonlyMap<string, Measure>,
+  shared: ReadonlyMap<string, ReadonlyMap<string, Measure>>,
+  rule: AudienceRule,
+): boolean {
+  const own = cells.get(scope)!;
+  return bad.every((other) => {
+    const both = shared.get(scope)?.get(other);
+    if (other === scope || both === undefined) return true;
+    const rest = minus(own, both);
+    return rest.audience < rule.audienceMin || 3 * permilleOf(rest) > 2 * permilleOf(own);
+  });
 }
 
 function absorbs(
