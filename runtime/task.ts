@@ -47,6 +47,11 @@ export type TaskLimits = {
   readonly tickEveryMs: number;
   /** How long a derived input may say nothing before the task goes on without it, and says so in the log. */
   readonly sealWaitMs: number;
+  /**
+   * Longer than a broker may take to start: a coordinator that finds a transaction over time while it starts gives it up
+   * before its partitions have leaders, drops the markers (Kafka 4.3.1: "Couldn't find leader endpoint"), and what was
+   * to be aborted is committed with the next transaction. Whoever takes a task over ends its transaction at once anyway.
+   */
   readonly transactionTimeoutMs: number;
   /** Committed group offsets, for lag tools only. */
   readonly groupOffsetsEveryMs: number;
@@ -63,7 +68,7 @@ export const DEFAULT_LIMITS: TaskLimits = {
   batchBytesMax: 900_000,
   tickEveryMs: 1_000,
   sealWaitMs: 10_000,
-  transactionTimeoutMs: 10_000,
+  transactionTimeoutMs: 120_000,
   groupOffsetsEveryMs: 5_000,
   snapshotEveryMs: 10 * 60_000,
   snapshotBytesPerCommit: 1024 * 1024,

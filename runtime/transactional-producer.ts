@@ -217,9 +217,12 @@ export class TransactionalProducer {
 /** Of one produce request; the broker's own limit for a request is 100 MB. */
 const REQUEST_BYTES_MAX = 8 << 20;
 
+/** Whoever has waited so long for a broker asks who has the task now. */
+const GIVE_UP_MS = 10_000;
+
 /** No longer than the coordinator waits itself: after that the transaction is lost in any case. */
 function backoffOf(transactionTimeoutMs: number): Backoff {
-  return { initialMs: 2, maxMs: 100, giveUpAfterMs: transactionTimeoutMs };
+  return { initialMs: 2, maxMs: 100, giveUpAfterMs: Math.min(transactionTimeoutMs, GIVE_UP_MS) };
 }
 
 /** Requests, one after the other: a request takes one batch for each partition, and a bounded number of bytes. */

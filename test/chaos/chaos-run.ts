@@ -311,7 +311,6 @@ const LIMITS: Partial<TaskLimits> = {
   tickEveryMs: 1_000,
   sealWaitMs: 600_000,
   groupOffsetsEveryMs: 400,
-  transactionTimeoutMs: 10_000,
 };
 
 /** The broker would stamp copies anew. */
