@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { TopologyTestDriver } from '../runtime/topology-test-driver.ts';
 import type { FrameFeatures, StreamDefect } from '../schemas/records.ts';
+import { audioChannelLost } from './detectors/audio-channel-lost.ts';
+import { audioMissing } from './detectors/audio-missing.ts';
 import {
   arrivalMs,
   CHARACTER_MS,
@@ -15,7 +17,8 @@ import {
   type Recording,
 } from './detectors/drawn-stream.ts';
 import { checkDetectionConfig } from './detectors/settings.ts';
-import { DETECTOR_DEFAULTS, streamDetection } from './stream-detection.ts';
+import { videoMissing } from './detectors/video-missing.ts';
+import { DETECTOR_DEFAULTS, streamDetection, streamDetectionWith } from './stream-detection.ts';
 
 const SILENT = { rmsCentiDbfs: [-9_000, -9_500] };
 const LOOKS: Looks = {
@@ -28,12 +31,20 @@ const LOOKS: Looks = {
   x: { darkPermille: 990, ...SILENT },
   m: { diffMeanCenti: 10 },
 };
-const anyDrawing = fc
-  .array(fc.tuple(fc.constantFrom(...Object.keys(LOOKS), '_'), fc.integer({ min: 1, max: 12 })), {
-    minLength: 1,
-    maxLength: 8,
-  })
-  .map((runs) => runs.map(([character, count]) => character.repeat(count)).join(''));
+/** Tracks and channels that go. */
+const LOSSES: Looks = {
+  '.': {},
+  l: { rmsCentiDbfs: [-2_000, -12_000] },
+  a: { without: 'audio' },
+  v: { without: 'video' },
+};
+const anyDrawing = (looks: Looks) =>
+  fc
+    .array(fc.tuple(fc.constantFrom(...Object.keys(looks), '_'), fc.integer({ min: 1, max: 12 })), {
+      minLength: 1,
+      maxLength: 8,
+    })
+    .map((runs) => draw(runs.map(([character, count]) => character.repeat(count)).join(''), looks));
 
 /** Cuts at least 200 ms and at most a second apart, on any millisecond. */
 const cutsFor = (recording: Recording) =>
@@ -52,16 +63,16 @@ const cutsFor = (recording: Recording) =>
       return cuts;
     });
 
-const anyCutRecording = anyDrawing
-  .map((drawing) => draw(drawing, LOOKS))
-  .chain((recording) => cutsFor(recording).map((cuts) => ({ recording, cuts })));
+const anyCutOf = (looks: Looks) =>
+  anyDrawing(looks).chain((recording) => cutsFor(recording).map((cuts) => ({ recording, cuts })));
+const anyCutRecording = anyCutOf(LOOKS);
 
 function arrive(driver: TopologyTestDriver, chunk: FrameFeatures): void {
   driver.pipe('frame-features', chunk.programmeId, chunk, arrivalMs(chunk.basePtsMs + chunk.durationMs));
 }
 
-function run(chunks: readonly FrameFeatures[]): TopologyTestDriver {
-  const driver = new TopologyTestDriver(streamDetection);
+function run(chunks: readonly FrameFeatures[], topology = streamDetection): TopologyTestDriver {
+  const driver = new TopologyTestDriver(topology);
   for (const chunk of chunks) arrive(driver, chunk);
   return driver;
 }
@@ -96,6 +107,20 @@ test('the same pictures and sound cut into other chunks give the same defects', 
     }),
     { numRuns: 150 },
   );
+});
+
+test('each detector of what goes missing does not mind either', () => {
+  for (const detector of [audioMissing, videoMissing, audioChannelLost]) {
+    const alone = streamDetectionWith([detector]);
+    fc.assert(
+      fc.property(anyCutOf(LOSSES), ({ recording, cuts }) => {
+        const asCut = run(ending(cut(recording, cuts), recording), alone);
+        const bySecond = run(ending(cut(recording, everySecond(recording)), recording), alone);
+        assert.deepEqual(mediaOf(recordsOf(asCut)), mediaOf(recordsOf(bySecond)));
+      }),
+      { numRuns: 50 },
+    );
+  }
 });
 
 test('restored from its changelog at any point, it says the same', () => {
@@ -279,7 +304,7 @@ test('a configuration is checked before it goes into the log: every fault in one
       streams: { news: { 'audio-silence': 7 }, sports: 8 },
     }),
     [
-      'detectors.video-blak: no such detector; there are signal-lost, video-black, video-freeze, audio-silence',
+      `detectors.video-blak: no such detector; there are ${Object.keys(DETECTOR_DEFAULTS).join(', ')}`,
       'detectors.video-black.minMs has to be an integer, and is 1.5',
       'detectors.video-black.minimum: no such setting; there are suspendMs, highAfterMs, criticalAfterMs, minMs, ' +
         'joinMs, darkPermilleMin, darkPermilleStay',

@@ -1,5 +1,7 @@
 /** Stream detection: features in, defects of streams and their health out. One task per partition of programmes. */
 import { defineTopology } from '../runtime/define-topology.ts';
+import { audioChannelLost } from './detectors/audio-channel-lost.ts';
+import { audioMissing } from './detectors/audio-missing.ts';
 import { audioSilence } from './detectors/audio-silence.ts';
 import { chunkOrder, SIGNAL_DEFAULTS } from './detectors/chunk-order.ts';
 import { precedence } from './detectors/precedence.ts';
@@ -10,9 +12,17 @@ import { healthKeyOf, streamHealth } from './detectors/stream-health.ts';
 import { streamKeyOf } from './detectors/stream-step.ts';
 import { videoBlack } from './detectors/video-black.ts';
 import { videoFreeze } from './detectors/video-freeze.ts';
+import { videoMissing } from './detectors/video-missing.ts';
 
 /** A new detector is one line here. */
-export const DETECTORS: readonly Detector[] = [videoBlack, videoFreeze, audioSilence];
+export const DETECTORS: readonly Detector[] = [
+  videoBlack,
+  videoFreeze,
+  videoMissing,
+  audioMissing,
+  audioSilence,
+  audioChannelLost,
+];
 
 /** Defaults of every detector by defect type: what `checkDetectionConfig` checks a configuration against. */
 export const DETECTOR_DEFAULTS: { readonly [type: string]: Settings } = {

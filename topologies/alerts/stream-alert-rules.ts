@@ -126,6 +126,15 @@ const RULES: { readonly [defectType: string]: StreamAlertRule } = {
     // Two seconds of silence are common in drama and in speeches; what goes on is not.
     pendingForMs: { ...GENERAL.pendingForMs, medium: 2_000 },
   },
+  'video-missing': { ...GENERAL, alertName: 'StreamVideoMissing', title: 'no pictures' },
+  'audio-missing': { ...GENERAL, alertName: 'StreamAudioMissing', title: 'no sound track' },
+  'audio-channel-lost': {
+    ...GENERAL,
+    alertName: 'StreamAudioChannelLost',
+    title: 'sound from one side only',
+    // A mix may put everything to one side for a moment; a cable that is out stays out.
+    pendingForMs: { ...GENERAL.pendingForMs, medium: 3_000 },
+  },
   'signal-lost': { ...GENERAL, alertName: 'StreamSignalLost', title: 'no signal' },
   'probe-lost': {
     ...GENERAL,

@@ -21,8 +21,16 @@ import type { DetectionConfig } from './settings.ts';
 export type Look = Partial<Omit<Frame, 'ptsMs' | 'intervalMs' | 'anchorAgeMs' | 'afterLoss'>> & {
   /** The picture is one of a still run; the first of the run is its anchor, and looks like a moving one. */
   readonly still?: boolean;
+  /** One track alone has nothing here. */
+  readonly without?: 'video' | 'audio';
+} & Partial<Sound>;
+
+/** What a block of sound is drawn with. */
+export type Sound = {
   /** Level of every channel, hundredths of dBFS. */
-  readonly rmsCentiDbfs?: readonly number[];
+  readonly rmsCentiDbfs: readonly number[];
+  /** The same for the sample peak; 6 dB above the level unless said otherwise. */
+  readonly peakCentiDbfs: readonly number[];
 };
 
 /** By character; a function gets the number of the picture or block, for looks that change. */
@@ -31,7 +39,7 @@ export type Looks = { readonly [character: string]: Look | ((index: number) => L
 /** Everything a probe would measure, before it is cut into chunks. */
 export type Recording = {
   readonly frames: readonly Omit<Frame, 'afterLoss'>[];
-  readonly blocks: readonly { readonly startMs: number; readonly rmsCentiDbfs: readonly number[] }[];
+  readonly blocks: readonly (Sound & { readonly startMs: number })[];
   readonly durationMs: number;
   /** Spans whose chunks never arrive. */
   readonly lost: readonly (readonly [fromMs: number, toMs: number])[];
@@ -53,7 +61,7 @@ const MOVING = {
   anchorMeanCenti: 0,
   anchorPeakCenti: 0,
 };
-const SOUND = [-2_000, -2_200];
+const LEVELS = [-2_000, -2_200];
 
 export function draw(drawing: string, looks: Looks): Recording {
   const frames: Recording['frames'][number][] = [];
@@ -67,14 +75,16 @@ export function draw(drawing: string, looks: Looks): Recording {
     const lookAt = lookOf(character, looks);
     if (lookAt === null) continue;
     for (let ptsMs = fromMs; ptsMs < fromMs + CHARACTER_MS; ptsMs += FRAME_MS) {
-      const { still = false, rmsCentiDbfs: _, ...figures } = lookAt(ptsMs / FRAME_MS);
+      const { still = false, without, ...figures } = lookAt(ptsMs / FRAME_MS);
+      if (without === 'video') continue;
       const repeats = still && (before === character || ptsMs > fromMs);
       if (!repeats) anchorMs = ptsMs;
       const moved = still && !repeats ? { ...figures, diffMeanCenti: MOVING.diffMeanCenti } : figures;
       frames.push({ ...MOVING, ...moved, ptsMs, anchorAgeMs: ptsMs - anchorMs, intervalMs: FRAME_MS });
     }
     for (let startMs = fromMs; startMs < fromMs + CHARACTER_MS; startMs += BLOCK_MS) {
-      blocks.push({ startMs, rmsCentiDbfs: lookAt(startMs / BLOCK_MS).rmsCentiDbfs ?? SOUND });
+      const look = lookAt(startMs / BLOCK_MS);
+      if (look.without !== 'audio') blocks.push({ ...soundOf(look), startMs });
     }
     before = character;
   }
@@ -167,14 +177,14 @@ function lookOf(character: string, looks: Looks): ((index: number) => Look) | nu
   return typeof look === 'function' ? look : () => look;
 }
 
+function soundOf({ rmsCentiDbfs = LEVELS, peakCentiDbfs }: Look): Sound {
+  return { rmsCentiDbfs, peakCentiDbfs: peakCentiDbfs ?? rmsCentiDbfs.map((level) => level + 600) };
+}
+
 function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number): FrameFeatures {
   const frames = recording.frames.filter(({ ptsMs }) => ptsMs >= fromMs && ptsMs < toMs);
-  // A block is told by the chunk in which it is complete, so a chunk's first block may begin before the chunk does.
-  const last = toMs >= recording.durationMs;
-  const blocks = recording.blocks.filter(({ startMs }) => {
-    const endMs = startMs + BLOCK_MS;
-    return endMs > fromMs && (endMs <= toMs || last);
-  });
+  // As the probe does it: a block is told by the chunk in which it begins.
+  const blocks = recording.blocks.filter(({ startMs }) => startMs >= fromMs && startMs < toMs);
   const column = (name: keyof typeof MOVING | 'anchorAgeMs') => frames.map((frame) => frame[name]);
   return {
     programmeId: 'news',
@@ -207,9 +217,9 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     anchorAgeMs: column('anchorAgeMs'),
     audioStartMs: blocks.length === 0 ? 0 : blocks[0]!.startMs - fromMs,
     audioBlockMs: BLOCK_MS,
-    audioChannels: blocks.length === 0 ? 0 : SOUND.length,
+    audioChannels: blocks[0]?.rmsCentiDbfs.length ?? 0,
     audioRmsCentiDbfs: blocks.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs),
-    audioPeakCentiDbfs: blocks.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs.map((level) => level + 600)),
+    audioPeakCentiDbfs: blocks.flatMap(({ peakCentiDbfs }) => peakCentiDbfs),
     decodeErrors: 0,
   };
 }

@@ -17,7 +17,7 @@ const anyPicture = fc.record({
   diffMeanCenti: fc.constantFrom(0, 4, 5, 19, 20, 150, 150, 450, 25_500),
   darkPermille: fc.constantFrom(0, 939, 940, 949, 950, 951, 1_000),
 });
-const anyLevel = fc.constantFrom(-2_000, -5_999, -6_000, -6_001, -9_000);
+const anyLevel = fc.constantFrom(-2_000, -2_000, -4_000, -5_999, -6_000, -6_001, -7_000, -9_000);
 const anyChunk = fc.record({
   pictures: fc.array(anyPicture, { maxLength: 30 }),
   channels: fc.constantFrom(0, 1, 2, 2, 6),
@@ -42,6 +42,9 @@ const anyConfig = fc.constantFrom<DetectionConfig | null>(
       'video-black': { minMs: 200, joinMs: 300 },
       'video-freeze': { minMs: 200, repeatPermilleMin: 0, motionCentiMin: 0 },
       'audio-silence': { minMs: 200 },
+      'audio-missing': { minMs: 200, expectAudio: 1 },
+      'video-missing': { minMs: 200, expectVideo: 1 },
+      'audio-channel-lost': { minMs: 200, joinMs: 100, pairCentiDbfsMin: -9_500 },
     },
   },
 );

@@ -84,7 +84,8 @@ export function audioBlockDetector<S extends IntervalSettings, M = null>(
   return detectorOf(spec, () => new AudioBlocks());
 }
 
-function detectorOf<Item, S extends IntervalSettings, M>(
+/** A detector that judges samples of another kind. */
+export function detectorOf<Item, S extends IntervalSettings, M>(
   spec: DetectorSpec<Item, S, M>,
   samples: () => Samples<Item>,
 ): Detector {
