@@ -237,6 +237,15 @@ test('a defect at the source tells an encoder fault from one of delivery', () =>
   assert.equal(new Audience().run(6).run(2, blind).alerts[0]!.verdict, 'undetermined');
 });
 
+test('a defect that others have as well, and do better with, is not what is wrong with a CDN', () => {
+  const stalls = ({ cdn }: Leaf): Partial<CohortWindow> => (cdn === 'cdn-a' ? stalled(10, 800) : {});
+  const audience = new Audience().run(5);
+  const open = defectRecord({ event: 'open', defectId: 'freeze-1' });
+  audience.driver.pipe('stream-defects', 'news', open, audience.driver.timeMs);
+  const [alert] = audience.run(3, stalls).alerts.filter(({ scope }) => scope === 'audience');
+  assert.deepEqual([about(alert!), alert!.verdict, alert!.defectIds], ['cdn-a', 'delivery', []]);
+});
+
 test('a rule may be switched off', () => {
   const config = { audienceAlerts: { 'rebuffering-high': { enabled: 0 } } };
   assert.deepEqual(new Audience([NEWS], 100, config).run(3).run(3, () => stalled(100, 900)).alerts, []);

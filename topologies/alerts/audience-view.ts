@@ -293,21 +293,29 @@ function finding(
   };
 }
 
-/** At the source when most of what is bad is of programmes with a defect there; else in delivery, where probes can tell. */
+/**
+ * At the source when most of what is bad is of programmes with a defect there; else in delivery, where probes can tell. A
+ * defect that others watch as well, outside the cohort, and do much better with, is not what is wrong here.
+ */
 function verdictOf(
   rule: AudienceRuleName,
   scope: string,
-  { seen, cells, windowStartMs, windowEndMs, context }: Judged,
+  judged: Judged,
 ): { readonly verdict: Verdict; readonly defectIds: readonly string[] } {
+  const { seen, cells, windowStartMs, windowEndMs, context } = judged;
   let [all, atSource] = [0, 0];
   const ids = new Set<string>();
-  for (const { leaf, scopes, sums } of seen) {
-    const { part }: Measure = MEASURES[rule](sums);
-    if (part <= 0 || !scopes.includes(scope)) continue;
-    all += part;
-    const state = context.read<SourceDefects>(sourceDefects.name, leaf.programmeId);
+  const byProgramme = Map.groupBy(seen, ({ leaf }) => leaf.programmeId);
+  for (const [programmeId, leaves] of byProgramme) {
+    const inside = leafMeasure(rule, leaves, (scopes) => scopes.includes(scope));
+    if (inside.part <= 0) continue;
+    all += inside.part;
+    const state = context.read<SourceDefects>(sourceDefects.name, programmeId);
     const defects = defectsIn(state, windowStartMs - SEEN_LATER_MS, windowEndMs);
-    if (defects.length > 0) atSource += part;
+    if (defects.length === 0) continue;
+    const outside = leafMeasure(rule, leaves, (scopes) => !scopes.includes(scope));
+    if (outside.whole > 0 && 2 * permilleOf(outside) < permilleOf(inside)) continue;
+    atSource += inside.part;
     for (const id of defects) ids.add(id);
   }
   const defectIds = [...ids].sort(compareKeys).slice(0, DEFECT_IDS_MAX);
@@ -317,6 +325,17 @@ function verdictOf(
     verdict: exposedMs > 0 && 2 * coveredMs >= exposedMs ? 'delivery' : 'undetermined',
     defectIds: [],
   };
+}
+
+/** The rule's share over some leaves together. */
+function leafMeasure(
+  rule: AudienceRuleName,
+  leaves: Judged['seen'],
+  isWanted: (scopes: readonly string[]) => boolean,
+): Measure {
+  const sums = { ...NO_LEAF_SUMS };
+  for (const { scopes, sums: one } of leaves) if (isWanted(scopes)) addLeafSums(sums, one);
+  return MEASURES[rule](sums);
 }
 
 const DEFECT_IDS_MAX = 20;
