@@ -38,7 +38,7 @@ test('the detector that CONTRIBUTING.md shows passes its own test', async () => 
   const { stdout } = await inCopy([
     '--test',
     '--test-reporter=tap',
-    'topologies/detectors/video-flat.test.ts',
+    'topologies/detectors/video-green.test.ts',
   ]);
   assert.match(stdout, /^# pass 3$/m);
 });
@@ -49,17 +49,17 @@ test('with its line in the topology it is a processor like the others, and finds
     `import { describe } from './runtime/describe.ts';
      import { cut, defectsOf, draw, everySecond, tell } from './topologies/detectors/drawn-stream.ts';
      import { DETECTORS, streamDetection } from './topologies/stream-detection.ts';
-     const recording = draw('..####..', { '.': {}, '#': { lumaSpreadCenti: 5, chromaSpreadCenti: 5, still: true, diffMeanCenti: 0 } });
+     const recording = draw('..####..', { '.': {}, '#': { lumaMeanCenti: 0, darkPermille: 0, lumaSpreadCenti: 5, chromaSpreadCenti: 5, still: true, diffMeanCenti: 0 } });
      console.log(describe([streamDetection]));
      console.log(tell(defectsOf(DETECTORS, cut(recording, everySecond(recording))), ''));`,
   );
   const { stdout } = await inCopy(['try.ts']);
   assert.match(
     stdout,
-    /Processor: video-flat \(stores: \[streams\]\)\n {6}--> precedence\n {6}<-- chunk-order/,
+    /Processor: video-green \(stores: \[streams\]\)\n {6}--> precedence\n {6}<-- chunk-order/,
   );
-  // A flat picture is a still one too: flat takes precedence over freeze.
-  assert.match(stdout, /^video-flat:open@1000 video-flat:close@3000$/m);
+  // A green picture is flat and still, too: it takes precedence over both.
+  assert.match(stdout, /^video-green:open@1000 video-green:close@3000$/m);
 });
 
 test('it compiles', async () => {
@@ -73,7 +73,7 @@ type Block = { readonly language: string; readonly path: string; readonly body: 
 /** Fenced blocks that begin with a path. */
 function blocksOf(text: string): readonly Block[] {
   const found = [...text.matchAll(/^```(ts|diff)\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)];
-  assert.equal(found.length, 3, 'CONTRIBUTING.md shows a detector, its test and the line');
+  assert.equal(found.length, 4, 'CONTRIBUTING.md shows a detector, its test, the line and its precedence');
   return found.map(([, language, path, body]) => ({ language: language!, path: path!, body: body! }));
 }
 

@@ -11,13 +11,17 @@ import { signalLost } from './detectors/signal-lost.ts';
 import { healthKeyOf, streamHealth } from './detectors/stream-health.ts';
 import { streamKeyOf } from './detectors/stream-step.ts';
 import { videoBlack } from './detectors/video-black.ts';
+import { videoFlat } from './detectors/video-flat.ts';
+import { videoFrameDrop } from './detectors/video-frame-drop.ts';
 import { videoFreeze } from './detectors/video-freeze.ts';
 import { videoMissing } from './detectors/video-missing.ts';
 
 /** A new detector is one line here. */
 export const DETECTORS: readonly Detector[] = [
   videoBlack,
+  videoFlat,
   videoFreeze,
+  videoFrameDrop,
   videoMissing,
   audioMissing,
   audioSilence,

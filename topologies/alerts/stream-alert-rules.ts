@@ -118,6 +118,7 @@ const GENERAL = {
 
 const RULES: { readonly [defectType: string]: StreamAlertRule } = {
   'video-black': { ...GENERAL, alertName: 'StreamVideoBlack', title: 'black pictures' },
+  'video-flat': { ...GENERAL, alertName: 'StreamVideoFlat', title: 'one even colour' },
   'video-freeze': { ...GENERAL, alertName: 'StreamVideoFreeze', title: 'a frozen picture' },
   'audio-silence': {
     ...GENERAL,
@@ -127,6 +128,13 @@ const RULES: { readonly [defectType: string]: StreamAlertRule } = {
     pendingForMs: { ...GENERAL.pendingForMs, medium: 2_000 },
   },
   'video-missing': { ...GENERAL, alertName: 'StreamVideoMissing', title: 'no pictures' },
+  'video-frame-drop': {
+    ...GENERAL,
+    alertName: 'StreamVideoFrameDrop',
+    title: 'dropped pictures',
+    // One hiccup of half a second is on the record, and wakes nobody; what goes on does.
+    pendingForMs: { ...GENERAL.pendingForMs, medium: 3_000 },
+  },
   'audio-missing': { ...GENERAL, alertName: 'StreamAudioMissing', title: 'no sound track' },
   'audio-channel-lost': {
     ...GENERAL,

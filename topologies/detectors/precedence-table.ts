@@ -38,6 +38,7 @@ const ORDER: readonly string[] = [
   'video-black',
   'video-flat',
   'video-freeze',
+  'video-frame-drop',
   'audio-missing',
   'audio-silence',
   'audio-clipping',

@@ -16,6 +16,7 @@ const anyPicture = fc.record({
   still: fc.constantFrom(false, true, true),
   diffMeanCenti: fc.constantFrom(0, 4, 5, 19, 20, 150, 150, 450, 25_500),
   darkPermille: fc.constantFrom(0, 939, 940, 949, 950, 951, 1_000),
+  lumaSpreadCenti: fc.constantFrom(20, 150, 151, 180, 181, 4_000),
 });
 const anyLevel = fc.constantFrom(-2_000, -2_000, -4_000, -5_999, -6_000, -6_001, -7_000, -9_000);
 const anyChunk = fc.record({
@@ -41,6 +42,8 @@ const anyConfig = fc.constantFrom<DetectionConfig | null>(
     detectors: {
       'video-black': { minMs: 200, joinMs: 300 },
       'video-freeze': { minMs: 200, repeatPermilleMin: 0, motionCentiMin: 0 },
+      'video-flat': { minMs: 200, chromaSpreadCentiMax: 1_000, chromaSpreadCentiStay: 1_000 },
+      'video-frame-drop': { gapMsMin: 100, absentPermilleMin: 20 },
       'audio-silence': { minMs: 200 },
       'audio-missing': { minMs: 200, expectAudio: 1 },
       'video-missing': { minMs: 200, expectVideo: 1 },
@@ -86,7 +89,8 @@ function stepsOf(chunks: readonly AnyChunk[]) {
     const coveredToMs = ptsMs + drawn.tailMs;
     ptsMs = Math.max(ptsMs, coveredToMs - 33);
     const levels = drawn.levels.slice(0, drawn.blocks * drawn.channels);
-    const column = (name: 'diffMeanCenti' | 'darkPermille') => drawn.pictures.map((picture) => picture[name]);
+    const column = (name: 'diffMeanCenti' | 'darkPermille' | 'lumaSpreadCenti') =>
+      drawn.pictures.map((picture) => picture[name]);
     const chunk: FrameFeatures = {
       ...ORDINARY,
       seq,
@@ -98,6 +102,7 @@ function stepsOf(chunks: readonly AnyChunk[]) {
       anchorMeanCenti: ages.map((age) => age % 7),
       diffMeanCenti: column('diffMeanCenti'),
       darkPermille: column('darkPermille'),
+      lumaSpreadCenti: column('lumaSpreadCenti'),
       audioChannels: drawn.channels,
       audioRmsCentiDbfs: levels,
       audioPeakCentiDbfs: levels,
