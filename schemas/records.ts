@@ -80,13 +80,19 @@ export type FrameFeatures = {
   readonly audioRmsCentiDbfs: readonly number[];
   /** Per block and channel: sample peak in hundredths of dBFS; -12000 is the floor. */
   readonly audioPeakCentiDbfs: readonly number[];
+  /** Per block and channel: share of samples, in thousandths, that lie within 1 dB of the channel's peak in the block; 0 where that peak is below -12 dBFS. Empty when it was not measured. */
+  readonly audioClipPermille: readonly number[];
+  /** Per block: correlation of the first two channels, thousandths (-1000 is opposite phase), 0 where one of them is silent. Empty when there are not two channels, or it was not measured. */
+  readonly audioCorrelationPermille: readonly number[];
+  /** Per block: loudness of the block by itself, K-weighted over all channels as in ITU-R BS.1770-4, hundredths of LUFS; -12000 is the floor. The powers of 4 blocks in a row make momentary loudness, of 30 short-term loudness. Empty when it was not measured. */
+  readonly audioLoudnessCentiLufs: readonly number[];
   /** Errors and concealments that the decoder told of during the chunk. */
   readonly decodeErrors: number;
 };
 
 export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
   file: 'frame-features',
-  fingerprint: 'e9535b425eadc353a08aa4807e23971b02e3b23f55208f8d0a3bb5a6d6f1124d',
+  fingerprint: '404554c6f34d7bb84e720efcef0f67ec8cd0842e86deb9360396f959509828fe',
   read: (cursor: ReadCursor) => ({
     programmeId: readString(cursor),
     renditionId: readString(cursor),
@@ -121,6 +127,9 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     audioChannels: readInt(cursor),
     audioRmsCentiDbfs: readIntArray(cursor),
     audioPeakCentiDbfs: readIntArray(cursor),
+    audioClipPermille: readIntArray(cursor),
+    audioCorrelationPermille: readIntArray(cursor),
+    audioLoudnessCentiLufs: readIntArray(cursor),
     decodeErrors: readInt(cursor),
   }),
   write: (cursor: WriteCursor, value: FrameFeatures) => {
@@ -157,6 +166,9 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     writeInt(cursor, value.audioChannels);
     writeIntArray(cursor, value.audioRmsCentiDbfs);
     writeIntArray(cursor, value.audioPeakCentiDbfs);
+    writeIntArray(cursor, value.audioClipPermille);
+    writeIntArray(cursor, value.audioCorrelationPermille);
+    writeIntArray(cursor, value.audioLoudnessCentiLufs);
     writeInt(cursor, value.decodeErrors);
   },
 };

@@ -139,11 +139,24 @@ class Stream {
     const random = this.#random;
     const audioRmsCentiDbfs: number[] = [];
     const audioPeakCentiDbfs: number[] = [];
+    const audioClipPermille: number[] = [];
+    const audioCorrelationPermille: number[] = [];
+    const audioLoudnessCentiLufs: number[] = [];
     for (let i = 0; i < BLOCKS * CHANNELS; i++) {
       const level = isSilent ? -9_000 : random.between(-4_500, -1_800);
       audioRmsCentiDbfs.push(level);
       audioPeakCentiDbfs.push(level + random.between(600, 1_200));
+      audioClipPermille.push(random.between(0, 8));
+      if (i % CHANNELS > 0) continue;
+      audioCorrelationPermille.push(random.between(200, 900));
+      audioLoudnessCentiLufs.push(level);
     }
-    return { audioRmsCentiDbfs, audioPeakCentiDbfs };
+    return {
+      audioRmsCentiDbfs,
+      audioPeakCentiDbfs,
+      audioClipPermille,
+      audioCorrelationPermille,
+      audioLoudnessCentiLufs,
+    };
   }
 }

@@ -1,7 +1,17 @@
 /**
- * Levels of sound in blocks of 100 ms on the presentation timeline: RMS and sample peak per channel. Sums of squares
- * are whole numbers and decibels come from a table, so that the same samples give the same levels on every machine.
+ * Sound in blocks of 100 ms on the presentation timeline: RMS level, sample peak and what clipping shows by for each
+ * channel, the correlation of left and right, and loudness. Sums of squares and products are whole numbers and decibels
+ * come from a table; K-weighting is floating point, always added in the order of the samples. So the same samples give the
+ * same figures on every machine, however they come in pieces.
  */
+import {
+  channelWeights,
+  createKWeighting,
+  type KWeightingState,
+  LOUDNESS_OFFSET_CENTI_DB,
+  resetKWeighting,
+  weightedSquareSum,
+} from './loudness.ts';
 
 export const AUDIO_BLOCK_MS = 100;
 /** Level of digital silence, and of everything below it, in hundredths of dBFS. */
@@ -14,6 +24,12 @@ export type AudioBlock = {
   readonly rmsCentiDbfs: readonly number[];
   /** Per channel, hundredths of dBFS. */
   readonly peakCentiDbfs: readonly number[];
+  /** Per channel: share of samples within 1 dB of the peak, thousandths; 0 where the peak is below -12 dBFS. */
+  readonly clipPermille: readonly number[];
+  /** Of the first two channels, thousandths; 0 where one of them is silent, null where there is one only. */
+  readonly correlationPermille: number | null;
+  /** Of this block alone, all channels together, hundredths of LUFS. */
+  readonly loudnessCentiLufs: number;
 };
 
 /** What must be remembered from one piece of sound to the next. */
@@ -21,10 +37,12 @@ export type AudioState = {
   readonly sampleRateHz: number;
   readonly channels: number;
   block: number;
-  /** Samples per channel measured into the present block. */
+  /** Samples per channel in the present block. */
   sampleCount: number;
-  readonly squareSums: Float64Array;
-  readonly peaks: Int32Array;
+  /** The present block, interleaved. */
+  samples: Int16Array;
+  readonly weighting: KWeightingState;
+  readonly weights: readonly number[];
 };
 
 export function createAudioState(sampleRateHz: number, channels: number): AudioState {
@@ -36,8 +54,9 @@ export function createAudioState(sampleRateHz: number, channels: number): AudioS
     channels,
     block: 0,
     sampleCount: 0,
-    squareSums: new Float64Array(channels),
-    peaks: new Int32Array(channels),
+    samples: new Int16Array((Math.ceil((sampleRateHz * AUDIO_BLOCK_MS) / 1_000) + 1) * channels),
+    weighting: createKWeighting(sampleRateHz, channels),
+    weights: channelWeights(channels),
   };
 }
 
@@ -54,6 +73,7 @@ export function analyseSamples(state: AudioState, samples: Int16Array, startSamp
     const block = blockOf(state, startSample + done);
     if (block !== state.block) {
       pushMeasured(state, blocks);
+      resetKWeighting(state.weighting);
       state.block = block;
     }
     const take = Math.min(count - done, firstSampleOf(state, block + 1) - (startSample + done));
@@ -105,37 +125,112 @@ function firstSampleOf(state: AudioState, block: number): number {
 }
 
 function addSamples(state: AudioState, samples: Int16Array): void {
-  const { channels, squareSums, peaks } = state;
-  for (let channel = 0; channel < channels; channel++) {
-    let squareSum = 0;
-    let peak = peaks[channel]!;
-    for (let at = channel; at < samples.length; at += channels) {
-      const value = samples[at]!;
-      squareSum += value * value;
-      const size = value < 0 ? -value : value;
-      if (size > peak) peak = size;
-    }
-    squareSums[channel]! += squareSum;
-    peaks[channel] = peak;
+  const at = state.sampleCount * state.channels;
+  // Pieces that overlap on the timeline can be more than a block holds.
+  if (at + samples.length > state.samples.length) {
+    const larger = new Int16Array(at + samples.length);
+    larger.set(state.samples.subarray(0, at));
+    state.samples = larger;
   }
-  state.sampleCount += samples.length / channels;
+  state.samples.set(samples, at);
+  state.sampleCount += samples.length / state.channels;
 }
 
 /** Measures and empties the block under way. */
 function pushMeasured(state: AudioState, blocks: AudioBlock[]): void {
-  const { block, sampleCount, squareSums, peaks } = state;
+  const { block, sampleCount } = state;
   const nominal = firstSampleOf(state, block + 1) - firstSampleOf(state, block);
-  if (2 * sampleCount >= nominal) {
-    const fullScalePower = sampleCount * FULL_SCALE * FULL_SCALE;
-    blocks.push({
-      index: block,
-      rmsCentiDbfs: Array.from(squareSums, (sum) => powerCentiDb(sum / fullScalePower)),
-      peakCentiDbfs: Array.from(peaks, (peak) => powerCentiDb((peak * peak) / (FULL_SCALE * FULL_SCALE))),
-    });
+  if (sampleCount > 0) {
+    const measured = measuredBlock(state);
+    if (2 * sampleCount >= nominal) blocks.push(measured);
   }
   state.sampleCount = 0;
-  squareSums.fill(0);
-  peaks.fill(0);
+}
+
+function measuredBlock({
+  block,
+  channels,
+  sampleCount,
+  samples,
+  weighting,
+  weights,
+}: AudioState): AudioBlock {
+  const fullScalePower = sampleCount * FULL_SCALE * FULL_SCALE;
+  const rmsCentiDbfs: number[] = [];
+  const peakCentiDbfs: number[] = [];
+  const clipPermille: number[] = [];
+  const squareSums: number[] = [];
+  let weightedSum = 0;
+  for (let channel = 0; channel < channels; channel++) {
+    let squareSum = 0;
+    let peak = 0;
+    for (let i = channel, end = sampleCount * channels; i < end; i += channels) {
+      const value = samples[i]!;
+      squareSum += value * value;
+      const size = value < 0 ? -value : value;
+      if (size > peak) peak = size;
+    }
+    squareSums.push(squareSum);
+    rmsCentiDbfs.push(powerCentiDb(squareSum / fullScalePower));
+    peakCentiDbfs.push(powerCentiDb((peak * peak) / (FULL_SCALE * FULL_SCALE)));
+    clipPermille.push(nearPeakPermille(samples, sampleCount, channel, channels, peak));
+    const weight = weights[channel]!;
+    if (weight > 0)
+      weightedSum += weight * weightedSquareSum(weighting, samples, sampleCount, channel, channels);
+  }
+  return {
+    index: block,
+    rmsCentiDbfs,
+    peakCentiDbfs,
+    clipPermille,
+    correlationPermille:
+      channels < 2
+        ? null
+        : correlationPermille(samples, sampleCount, channels, squareSums[0]! * squareSums[1]!),
+    loudnessCentiLufs: loudnessCentiLufs(weightedSum / fullScalePower),
+  };
+}
+
+/** Below this peak (-12 dBFS) nothing is clipped by what carries it, and nobody looks at the share. */
+const CLIP_PEAK_MIN = 8_231;
+/** Of a peak: 1 dB below it, 10^(-1/20). */
+const ONE_DB_BELOW = 0.8912509381337456;
+
+function nearPeakPermille(
+  samples: Int16Array,
+  sampleCount: number,
+  channel: number,
+  channels: number,
+  peak: number,
+): number {
+  if (peak < CLIP_PEAK_MIN) return 0;
+  const limit = Math.ceil(peak * ONE_DB_BELOW);
+  let near = 0;
+  for (let i = channel, end = sampleCount * channels; i < end; i += channels) {
+    const value = samples[i]!;
+    if (value >= limit || value <= -limit) near++;
+  }
+  return Math.floor((near * 1_000) / sampleCount);
+}
+
+/** `powers`: the product of both channels' sums of squares. */
+function correlationPermille(
+  samples: Int16Array,
+  sampleCount: number,
+  channels: number,
+  powers: number,
+): number {
+  if (powers === 0) return 0;
+  let sum = 0;
+  for (let i = 0, end = sampleCount * channels; i < end; i += channels) sum += samples[i]! * samples[i + 1]!;
+  // Adding 0 makes 0 of -0.
+  return Math.round((sum * 1_000) / Math.sqrt(powers)) + 0;
+}
+
+/** A ratio of powers above 1, as weighted sums have, is taken in the table's range. */
+function loudnessCentiLufs(ratio: number): number {
+  const centi = ratio > 1 ? powerCentiDb(ratio / 100) + 2_000 : powerCentiDb(ratio);
+  return Math.max(FLOOR_CENTI_DBFS, centi + LOUDNESS_OFFSET_CENTI_DB);
 }
 
 /** 10^(1/1000) times 2^160, rounded down: one hundredth of a decibel as a ratio of powers. */

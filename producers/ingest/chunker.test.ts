@@ -154,6 +154,9 @@ function blocks(chunker: Chunker, from: number, to: number): FrameFeatures[] {
     index: from + i,
     rmsCentiDbfs: [-2000],
     peakCentiDbfs: [-1000],
+    clipPermille: [5],
+    correlationPermille: null,
+    loudnessCentiLufs: -2100,
   }));
   return chunker.addAudioBlocks(made, 0);
 }

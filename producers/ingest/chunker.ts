@@ -224,6 +224,9 @@ export class Chunker {
       audioChannels: first === undefined ? 0 : first.rmsCentiDbfs.length,
       audioRmsCentiDbfs: blocks.flatMap((block) => block.rmsCentiDbfs),
       audioPeakCentiDbfs: blocks.flatMap((block) => block.peakCentiDbfs),
+      audioClipPermille: blocks.flatMap((block) => block.clipPermille),
+      audioCorrelationPermille: blocks.flatMap((block) => block.correlationPermille ?? []),
+      audioLoudnessCentiLufs: blocks.map((block) => block.loudnessCentiLufs),
       decodeErrors,
     };
   }

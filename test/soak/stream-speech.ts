@@ -177,6 +177,9 @@ class Stream {
       audioChannels: 2,
       audioRmsCentiDbfs: levels,
       audioPeakCentiDbfs: levels.map((level) => level + 600),
+      audioClipPermille: levels.map(() => 4),
+      audioCorrelationPermille: levels.filter((_, at) => at % 2 === 0).map(() => 700),
+      audioLoudnessCentiLufs: levels.filter((_, at) => at % 2 === 0),
     };
   }
 }

@@ -93,6 +93,9 @@ export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatu
     audioChannels: 0,
     audioRmsCentiDbfs: [],
     audioPeakCentiDbfs: [],
+    audioClipPermille: [],
+    audioCorrelationPermille: [],
+    audioLoudnessCentiLufs: [],
     decodeErrors: 0,
   };
 }

@@ -7,6 +7,7 @@
 import { oneOf, type StateOf, structCodec } from '../../runtime/struct-codec.ts';
 import { type Effect, NOTHING, type Origin, type Reducer } from '../../runtime/topology.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
+import { blocksIn } from './samples.ts';
 import { settingsFor } from './settings.ts';
 import type { Interruption, StreamScope, StreamStep } from './stream-step.ts';
 
@@ -97,8 +98,17 @@ function faultOf(chunk: FrameFeatures): string | null {
     return 'audioChannels or audioBlockMs makes no sense';
   const levels = chunk.audioRmsCentiDbfs.length;
   if (chunk.audioPeakCentiDbfs.length !== levels) return 'audio columns have different lengths';
+  if (!fits(chunk.audioClipPermille, levels)) return 'audioClipPermille has another length than the levels';
+  const blocks = blocksIn(chunk);
+  if (!fits(chunk.audioCorrelationPermille, blocks) || !fits(chunk.audioLoudnessCentiLufs, blocks))
+    return 'audio columns have different numbers of blocks';
   const whole = chunk.audioChannels === 0 ? levels === 0 : levels % chunk.audioChannels === 0;
   return whole ? null : `${levels} audio levels do not fit ${chunk.audioChannels} channels`;
+}
+
+/** Columns that earlier probes do not have are empty. */
+function fits(column: readonly number[], entries: number): boolean {
+  return column.length === 0 || column.length === entries;
 }
 
 const PICTURE_COLUMNS = [

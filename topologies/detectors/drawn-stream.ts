@@ -31,6 +31,12 @@ export type Sound = {
   readonly rmsCentiDbfs: readonly number[];
   /** The same for the sample peak; 6 dB above the level unless said otherwise. */
   readonly peakCentiDbfs: readonly number[];
+  /** Share of samples near each channel's peak, thousandths. */
+  readonly clipPermille: readonly number[];
+  /** Of left and right, thousandths. */
+  readonly correlationPermille: number;
+  /** Hundredths of LUFS. */
+  readonly loudnessCentiLufs: number;
 };
 
 /** By character; a function gets the number of the picture or block, for looks that change. */
@@ -177,8 +183,14 @@ function lookOf(character: string, looks: Looks): ((index: number) => Look) | nu
   return typeof look === 'function' ? look : () => look;
 }
 
-function soundOf({ rmsCentiDbfs = LEVELS, peakCentiDbfs }: Look): Sound {
-  return { rmsCentiDbfs, peakCentiDbfs: peakCentiDbfs ?? rmsCentiDbfs.map((level) => level + 600) };
+function soundOf({ rmsCentiDbfs = LEVELS, ...given }: Look): Sound {
+  return {
+    rmsCentiDbfs,
+    peakCentiDbfs: given.peakCentiDbfs ?? rmsCentiDbfs.map((level) => level + 600),
+    clipPermille: given.clipPermille ?? rmsCentiDbfs.map(() => 4),
+    correlationPermille: given.correlationPermille ?? 700,
+    loudnessCentiLufs: given.loudnessCentiLufs ?? Math.max(...rmsCentiDbfs),
+  };
 }
 
 function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number): FrameFeatures {
@@ -220,6 +232,11 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     audioChannels: blocks[0]?.rmsCentiDbfs.length ?? 0,
     audioRmsCentiDbfs: blocks.flatMap(({ rmsCentiDbfs }) => rmsCentiDbfs),
     audioPeakCentiDbfs: blocks.flatMap(({ peakCentiDbfs }) => peakCentiDbfs),
+    audioClipPermille: blocks.flatMap(({ clipPermille }) => clipPermille),
+    audioCorrelationPermille: blocks
+      .filter(({ rmsCentiDbfs }) => rmsCentiDbfs.length > 1)
+      .map(({ correlationPermille }) => correlationPermille),
+    audioLoudnessCentiLufs: blocks.map(({ loudnessCentiLufs }) => loudnessCentiLufs),
     decodeErrors: 0,
   };
 }

@@ -28,6 +28,12 @@ export type AudioBlock = {
   readonly durationMs: number;
   readonly rmsCentiDbfs: readonly number[];
   readonly peakCentiDbfs: readonly number[];
+  /** Of each channel's samples, how many are near its peak, thousandths. Empty when it was not measured. */
+  readonly clipPermille: readonly number[];
+  /** Of the first two channels, thousandths; null when it was not measured. */
+  readonly correlationPermille: number | null;
+  /** Of this block alone, hundredths of LUFS; null when it was not measured. */
+  readonly loudnessCentiLufs: number | null;
 };
 
 export type FeaturesStep = StreamStep & { readonly kind: 'features' };
@@ -132,6 +138,7 @@ export class AudioBlocks implements Samples<AudioBlock>, AudioBlock {
   readonly trackId = 'audio';
   readonly rmsCentiDbfs: number[] = [];
   readonly peakCentiDbfs: number[] = [];
+  readonly clipPermille: number[] = [];
   #chunk: FrameFeatures = NO_CHUNK;
   #count = 0;
   #index = 0;
@@ -148,13 +155,16 @@ export class AudioBlocks implements Samples<AudioBlock>, AudioBlock {
   }
 
   at(index: number): AudioBlock {
-    const { audioChannels, audioRmsCentiDbfs, audioPeakCentiDbfs } = this.#chunk;
+    const { audioChannels, audioRmsCentiDbfs, audioPeakCentiDbfs, audioClipPermille } = this.#chunk;
     this.#index = index;
     this.rmsCentiDbfs.length = audioChannels;
     this.peakCentiDbfs.length = audioChannels;
+    this.clipPermille.length = audioClipPermille.length === 0 ? 0 : audioChannels;
     for (let channel = 0; channel < audioChannels; channel++) {
       this.rmsCentiDbfs[channel] = audioRmsCentiDbfs[index * audioChannels + channel]!;
       this.peakCentiDbfs[channel] = audioPeakCentiDbfs[index * audioChannels + channel]!;
+      if (audioClipPermille.length > 0)
+        this.clipPermille[channel] = audioClipPermille[index * audioChannels + channel]!;
     }
     return this;
   }
@@ -168,6 +178,14 @@ export class AudioBlocks implements Samples<AudioBlock>, AudioBlock {
     const { basePtsMs, durationMs } = this.#chunk;
     const surelyMs = basePtsMs + durationMs - AUDIO_BEHIND_MS_MAX;
     return this.#count > 0 ? Math.max(this.startMsAt(this.#count), surelyMs) : surelyMs;
+  }
+
+  get correlationPermille(): number | null {
+    return this.#chunk.audioCorrelationPermille[this.#index] ?? null;
+  }
+
+  get loudnessCentiLufs(): number | null {
+    return this.#chunk.audioLoudnessCentiLufs[this.#index] ?? null;
   }
 
   get startMs(): number {
