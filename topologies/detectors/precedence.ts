@@ -219,10 +219,7 @@ function emit(
   report.out.push(defectRecord(event, piece, told, reason, endMs, durationMs, report));
 }
 
-/**
- * By the point at which each was known; there what closes goes last, then by rank. Each type keeps its own order. What
- * opens at the end of a chunk was known there, and what closes at the same point may take the next chunk's first sample.
- */
+/** By the point at which each was known; there what closes goes first, then by rank. Each type keeps its own order. */
 function* inTime(told: readonly Transition[]): Generator<Transition> {
   const rows = [...Map.groupBy(told, ({ type }) => type).values()];
   rows.sort(([a], [b]) => rankOf(a!.type) - rankOf(b!.type) || compareKeys(a!.type, b!.type));
@@ -235,7 +232,7 @@ function* inTime(told: readonly Transition[]): Generator<Transition> {
 
 function isBefore(a: Transition, b: Transition): boolean {
   if (a.atMs !== b.atMs) return a.atMs < b.atMs;
-  return a.kind !== 'close' && b.kind === 'close';
+  return a.kind === 'close' && b.kind !== 'close';
 }
 
 /** Not in the order of insertion, which a restore would not bring back. */
