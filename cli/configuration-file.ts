@@ -39,7 +39,7 @@ export function readConfiguration(file: string): Configuration {
     throw new ExpectedError(`${file} is empty`, 'Write {} into it to go back to the defaults');
   const faults = checkConfiguration(config);
   if (faults.length > 0)
-    throw new ExpectedError(`${file}: ${faults.join('; ')}`, 'docs/configuration.md lists every setting');
+    throw new ExpectedError(`${file}: ${faults.join('; ')}`, 'All settings are in docs/configuration.md');
   return configurationOf(config);
 }
 

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { isoTime } from '../../consumers/tail/record-line.ts';
 import { configStore } from '../../runtime/config-store.ts';
 import { partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
@@ -9,14 +9,12 @@ import type { Action, CliContext } from '../context.ts';
 import { type AuditedTask, audit } from '../replay/audit.ts';
 import type { Difference } from '../replay/output-check.ts';
 import { progressLine } from '../replay/progress-line.ts';
+import { pointInTime, type RangeFlags, rangeOf } from '../replay/range.ts';
 import { jsonLine, line, styled, table, toJson } from '../terminal.ts';
 import { TOPOLOGIES, topologiesNamed } from '../topologies.ts';
-import { parseTimeMs } from '../values.ts';
 
-export type AuditOptions = {
+export type AuditOptions = RangeFlags & {
   readonly topologies: readonly string[];
-  readonly from?: number;
-  readonly to?: number;
   readonly json: boolean;
 };
 
@@ -54,6 +52,7 @@ Next: 'everyview backtest' shows what another configuration would have said.`,
 
 export const runAudit: Action<AuditOptions> = async (context, options) => {
   const topologies = topologiesNamed(options.topologies);
+  const range = rangeOf(options);
   const cluster = await openCluster(context, { clientId: 'everyview-audit', needsRegistry: true });
   const progress = progressLine(context.err);
   try {
@@ -67,8 +66,7 @@ export const runAudit: Action<AuditOptions> = async (context, options) => {
       topologies,
       partitions,
       writerTasks: writerTasksOf(TOPOLOGIES, partitions),
-      fromMs: options.from ?? 0,
-      toMs: options.to ?? Number.MAX_SAFE_INTEGER,
+      ...range,
       onProgress: ({ topology, task, timeMs }) =>
         progress.show(`${topology}, task ${task}: ${isoTime(timeMs)}`),
       signal: context.interruption.signal,
@@ -98,14 +96,22 @@ function tell({ out, err }: CliContext, { json }: AuditOptions, tasks: readonly 
         String(task.recordsIn),
         String(task.compared),
         String(task.leftOut),
-        task.difference === null ? 'equal' : 'DIFFERENT',
+        resultText(task),
       ]),
     ]);
     for (const [index, row] of rows.entries()) line(out, index === 0 ? styled(out, 'bold', row) : row);
     for (const difference of differences) for (const text of differenceLines(difference)) line(out, text);
   }
   if (differences.length > 0) {
-    line(err, `everyview: ${differences.length} tasks said something else live than their inputs lead to.`);
+    const damaged = differences.filter(({ kind }) => kind === 'unreadable').length;
+    const different = differences.length - damaged;
+    const what = [
+      ...(different > 0 ? [`${different} tasks said something else live than their inputs lead to`] : []),
+      ...(damaged > 0
+        ? [`the log of ${damaged} tasks cannot be read: look at the disks of its brokers`]
+        : []),
+    ];
+    line(err, `everyview: ${what.join('; ')}.`);
     return 1;
   }
   if (compared === 0) {
@@ -119,12 +125,25 @@ function tell({ out, err }: CliContext, { json }: AuditOptions, tasks: readonly 
   return 0;
 }
 
+function resultText({ difference, compared }: AuditedTask): string {
+  if (difference !== null) return difference.kind === 'unreadable' ? 'UNREADABLE' : 'DIFFERENT';
+  return compared === 0 ? 'nothing to compare' : 'equal';
+}
+
 function startText({ start }: AuditedTask): string {
+  if (start === null) return '-';
   if (start.kind === 'snapshot') return `snapshot ${isoTime(start.boundaryMs)}`;
   return start.kind === 'log-start' ? 'start of the log' : `warm-up ${isoTime(start.startMs)}`;
 }
 
 function differenceLines(one: Difference): string[] {
+  if (one.kind === 'unreadable') {
+    return [
+      '',
+      `${one.topology}, task ${one.task}: ${one.topic}/${one.partition} is damaged where it is kept`,
+      `  ${one.detail}`,
+    ];
+  }
   const place = one.offset === null ? '' : ` at offset ${one.offset}`;
   return [
     '',
@@ -133,12 +152,4 @@ function differenceLines(one: Difference): string[] {
     `  live:   ${toJson(one.recorded)}`,
     `  replay: ${toJson(one.computed)}`,
   ];
-}
-
-function pointInTime(text: string): number {
-  const atMs = parseTimeMs(text);
-  if (atMs !== null) return atMs;
-  throw new InvalidArgumentError(
-    'It is no time: write for example 2026-01-31T18:30:00Z, or Unix milliseconds.',
-  );
 }

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { isoTime } from '../../consumers/tail/record-line.ts';
 import { configStore } from '../../runtime/config-store.ts';
 import { partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
@@ -14,13 +14,11 @@ import { isWithoutDifference } from '../replay/backtest-diff.ts';
 import { backtestHtml } from '../replay/backtest-html.ts';
 import { backtestLines } from '../replay/backtest-text.ts';
 import { progressLine } from '../replay/progress-line.ts';
+import { pointInTime, type RangeFlags, rangeOf } from '../replay/range.ts';
 import { jsonLine, line } from '../terminal.ts';
 import { TOPOLOGIES } from '../topologies.ts';
-import { parseTimeMs } from '../values.ts';
 
-export type BacktestFlags = {
-  readonly from?: number;
-  readonly to?: number;
+export type BacktestFlags = RangeFlags & {
   readonly config?: string;
   readonly html?: string;
   readonly failOnDifference: boolean;
@@ -61,6 +59,7 @@ Next: 'everyview config apply candidate.yaml' puts it in force.`,
 
 export const runBacktest: Action<BacktestFlags> = async (context, options) => {
   const { out, err } = context;
+  const range = rangeOf(options);
   const candidate = options.config === undefined ? null : readConfiguration(options.config);
   const cluster = await openCluster(context, { clientId: 'everyview-backtest', needsRegistry: true });
   const progress = progressLine(err);
@@ -75,8 +74,7 @@ export const runBacktest: Action<BacktestFlags> = async (context, options) => {
       topologies: TOPOLOGIES,
       partitions,
       writerTasks: writerTasksOf(TOPOLOGIES, partitions),
-      fromMs: options.from ?? 0,
-      toMs: options.to ?? Number.MAX_SAFE_INTEGER,
+      ...range,
       ...(candidate === null ? {} : { candidate }),
       onProgress: ({ topology, task, timeMs }) =>
         progress.show(`${topology}, task ${task}: ${isoTime(timeMs)}`),
@@ -112,12 +110,4 @@ function writeReport(file: string, html: string): void {
       'Name a file in a folder that is there and may be written to',
     );
   }
-}
-
-function pointInTime(text: string): number {
-  const atMs = parseTimeMs(text);
-  if (atMs !== null) return atMs;
-  throw new InvalidArgumentError(
-    'It is no time: write for example 2026-01-31T18:30:00Z, or Unix milliseconds.',
-  );
 }

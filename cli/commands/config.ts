@@ -158,7 +158,7 @@ function entryNamed(entries: readonly ConfigEntry[], start: string): ConfigEntry
     found.length === 0
       ? `no configuration has a hash that begins with ${start}`
       : `${found.length} configurations begin with ${start}`,
-    'everyview config list has them all',
+    'See them all with everyview config list',
   );
 }
 

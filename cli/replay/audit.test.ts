@@ -52,7 +52,7 @@ test('what was said live is what the log leads to, also across a pause with tick
     for (let p = 0; p < partitions.get(topic)!; p++) said += broker.dump(topic, p).length;
   // the readers' ticks do not count, nor what is of the last moment
   assert.ok(comparedOf(tasks) > said * 0.8, `${comparedOf(tasks)} of ${said}`);
-  assert.ok(tasks.every(({ start, leftOut }) => start.kind === 'log-start' && leftOut === 0));
+  assert.ok(tasks.every(({ start, leftOut }) => start?.kind === 'log-start' && leftOut === 0));
 });
 
 test('a range in the middle, from a snapshot', async () => {
@@ -61,8 +61,7 @@ test('a range in the middle, from a snapshot', async () => {
   assert.deepEqual(differencesOf(tasks), []);
   assert.ok(comparedOf(tasks) > 100);
   for (const { start, comparedToMs } of tasks) {
-    assert.deepEqual(start.kind, 'snapshot');
-    assert.ok(start.kind === 'snapshot' && start.boundaryMs <= TINY_START_MS + 35_000);
+    assert.ok(start?.kind === 'snapshot' && start.boundaryMs <= TINY_START_MS + 35_000);
     assert.ok(comparedToMs <= TINY_START_MS + 60_000);
   }
 });

@@ -4,13 +4,14 @@
  * found where it is, and ticks that stand in derived inputs count as they did live.
  */
 import { applicationIdOf } from '../../runtime/deploy.ts';
-import type { AdminPort } from '../../runtime/port.ts';
-import { type ReplayStart, replayTask } from '../../runtime/replay.ts';
+import type { LogFeed } from '../../runtime/log-feed.ts';
+import { type AdminPort, LogError, type TopicPartition } from '../../runtime/port.ts';
+import { type ReplayedTask, type ReplayStart, replayTask } from '../../runtime/replay.ts';
 import type { ConfigStore, FetchingCodec } from '../../runtime/task.ts';
 import type { Topology } from '../../runtime/topology.ts';
 import { taskCountOf } from '../../runtime/worker.ts';
 import { committedToMs } from './live-run.ts';
-import { type Difference, OutputCheck } from './output-check.ts';
+import { type Difference, OutputCheck, unreadable } from './output-check.ts';
 
 export type AuditOptions = {
   readonly port: AdminPort;
@@ -31,7 +32,8 @@ export type AuditProgress = { readonly topology: string; readonly task: number; 
 export type AuditedTask = {
   readonly topology: string;
   readonly task: number;
-  readonly start: ReplayStart;
+  /** Null when what it needs cannot be read. */
+  readonly start: ReplayStart | null;
   /** Log time up to which was compared, exclusive; the live task had committed no more, or the log ends. */
   readonly comparedToMs: number;
   readonly recordsIn: number;
@@ -60,39 +62,67 @@ async function auditTask(
   topology: Topology,
   task: number,
 ): Promise<AuditedTask | null> {
-  const { port, codec, configs, partitions, writerTasks, fromMs, signal, onProgress } = options;
+  const { port, codec, partitions, fromMs, signal, onProgress } = options;
   const applicationId = applicationIdOf(topology);
   const liveToMs = await committedToMs(port, applicationId, task);
   if (liveToMs === null) return null;
   const toMs = Math.min(options.toMs, liveToMs);
   const check = await OutputCheck.open({ port, codec, topology, task, partitions, fromMs, toMs });
-  const replayed = await replayTask({
-    port,
-    codec,
-    configs,
-    topology,
-    applicationId,
-    task,
-    partitions,
-    writerTasks,
-    fromMs,
-    toMs,
-    onOutput: (draft) => check.add(draft),
-    onTurn: async (turn) => {
-      signal.throwIfAborted();
-      onProgress({ topology: topology.name, task, timeMs: turn.timeMs });
-      await check.onTurn(turn);
-    },
-  });
-  await check.end(Math.min(replayed.completeToMs, toMs));
+  let damage: UnreadableInput | null = null;
+  let replayed: ReplayedTask | null = null;
+  try {
+    replayed = await replayTask({
+      ...options,
+      topology,
+      applicationId,
+      task,
+      toMs,
+      feedOf: namingDamage,
+      onOutput: (draft) => check.add(draft),
+      onTurn: async (turn) => {
+        signal.throwIfAborted();
+        onProgress({ topology: topology.name, task, timeMs: turn.timeMs });
+        await check.onTurn(turn);
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof UnreadableInput)) throw error;
+    damage = error;
+  }
+  const completeToMs = Math.min(replayed?.completeToMs ?? fromMs, toMs);
+  if (replayed !== null) await check.end(completeToMs);
   return {
     topology: topology.name,
     task,
-    start: replayed.start,
-    comparedToMs: Math.max(fromMs, Math.min(replayed.completeToMs, toMs)),
-    recordsIn: replayed.records,
+    start: replayed?.start ?? null,
+    comparedToMs: Math.max(fromMs, completeToMs),
+    recordsIn: replayed?.records ?? 0,
     compared: check.compared,
     leftOut: check.leftOut,
-    difference: check.difference,
+    difference:
+      check.difference ?? (damage === null ? null : unreadable(topology, task, damage.at, damage.message)),
+  };
+}
+
+/** An input of a task is damaged in the log: what it led to live cannot be computed any more. */
+class UnreadableInput extends Error {
+  readonly at: TopicPartition;
+
+  constructor(at: TopicPartition, cause: LogError) {
+    super(cause.message, { cause });
+    this.at = at;
+  }
+}
+
+function namingDamage(at: TopicPartition, recorded: LogFeed): LogFeed {
+  return {
+    async more() {
+      try {
+        return await recorded.more();
+      } catch (error) {
+        if (error instanceof LogError && error.code === 'corrupt-batch') throw new UnreadableInput(at, error);
+        throw error;
+      }
+    },
   };
 }

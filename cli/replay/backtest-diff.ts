@@ -133,7 +133,7 @@ function intervalOfAlert(alert: QosAlert): Interval {
     alert.country,
     alert.device,
     alert.playerVersion,
-  ].filter((label) => label !== '');
+  ].filter((label) => label !== '' && label !== 'main');
   return {
     id: alert.alertId,
     subject: alert.fingerprint,

@@ -18,6 +18,7 @@ import { taskCountOf } from '../../runtime/worker.ts';
 import { SchemaError } from '../../schemas/errors.ts';
 import type { QosAlert, QosScore, StreamDefect } from '../../schemas/records.ts';
 import type { TopicName } from '../../schemas/topics.ts';
+import { ExpectedError } from '../failure.ts';
 import { type BacktestDiff, diffOf, RunFold } from './backtest-diff.ts';
 import { committedToMs } from './live-run.ts';
 
@@ -89,13 +90,19 @@ export async function backtest(options: BacktestOptions): Promise<BacktestResult
 const FOLDED = ['stream-defects', 'qos-scores', 'qos-alerts'] as const satisfies readonly TopicName[];
 type Folded = (typeof FOLDED)[number];
 
-/** Log time up to which every live task has committed. */
+/** Log time up to which every live task has committed; throws when one never did. */
 async function liveToMs({ port, topologies, partitions }: BacktestOptions): Promise<number> {
   let toMs = Number.MAX_SAFE_INTEGER;
   for (const topology of topologies) {
     for (let task = 0; task < taskCountOf(topology, partitions); task++) {
       const committed = await committedToMs(port, applicationIdOf(topology), task);
-      toMs = Math.min(toMs, committed ?? 0);
+      if (committed === null) {
+        throw new ExpectedError(
+          `${topology.name}, task ${task}, never processed anything: there is nothing live to compare with`,
+          'Run all topologies first with everyview run or everyview start',
+        );
+      }
+      toMs = Math.min(toMs, committed);
     }
   }
   return toMs;

@@ -169,20 +169,7 @@ export class OutputCheck {
     } catch (error) {
       if (!(error instanceof LogError) || error.code !== 'corrupt-batch') throw error;
       const { topology, task } = this.#options;
-      const { topic, partition } = lane;
-      this.difference = {
-        topology: topology.name,
-        task,
-        topic,
-        partition,
-        offset: null,
-        timestampMs: 0,
-        key: null,
-        kind: 'unreadable',
-        detail: error.message,
-        recorded: null,
-        computed: null,
-      };
+      this.difference = unreadable(topology, task, lane, error.message);
       lane.isOver = true;
       return null;
     }
@@ -216,6 +203,17 @@ export class OutputCheck {
   #isPartial({ key }: { readonly key: Uint8Array | null }): boolean {
     return this.#partial.size > 0 && key !== null && this.#partial.has(textOf(key));
   }
+}
+
+/** Something that is damaged in the log itself: its checksum does not fit. */
+export function unreadable(
+  topology: Topology,
+  task: number,
+  { topic, partition }: TopicPartition,
+  detail: string,
+): Difference {
+  const place = { topology: topology.name, task, topic, partition, offset: null, timestampMs: 0, key: null };
+  return { ...place, kind: 'unreadable', detail, recorded: null, computed: null };
 }
 
 function lanesOf({ topology, task, partitions }: OutputCheckOptions) {
