@@ -1,7 +1,10 @@
 /** Stream detection: features in, defects of streams and their health out. One task per partition of programmes. */
 import { defineTopology } from '../runtime/define-topology.ts';
 import { audioChannelLost } from './detectors/audio-channel-lost.ts';
+import { audioClipping } from './detectors/audio-clipping.ts';
+import { audioLoudness } from './detectors/audio-loudness.ts';
 import { audioMissing } from './detectors/audio-missing.ts';
+import { audioPhaseInverted } from './detectors/audio-phase-inverted.ts';
 import { audioSilence } from './detectors/audio-silence.ts';
 import { chunkOrder, SIGNAL_DEFAULTS } from './detectors/chunk-order.ts';
 import { precedence } from './detectors/precedence.ts';
@@ -25,7 +28,10 @@ export const DETECTORS: readonly Detector[] = [
   videoMissing,
   audioMissing,
   audioSilence,
+  audioClipping,
   audioChannelLost,
+  audioPhaseInverted,
+  audioLoudness,
 ];
 
 /** Defaults of every detector by defect type: what `checkDetectionConfig` checks a configuration against. */

@@ -141,7 +141,9 @@ function defectOf(streamId: string, last: StreamDefect, reason: string, duration
 function notWatched(chunks: readonly FrameFeatures[]): readonly string[] {
   const hasVideo = chunks.some((chunk) => chunk.hasVideo && chunk.framePtsMs.length > 0);
   const hasAudio = chunks.some((chunk) => chunk.hasAudio && chunk.audioChannels > 0);
-  const judged = new Set(DETECTORS.map(({ type }) => type));
+  const judged = new Set(
+    DETECTORS.filter((detector) => detector.watches(detector.defaults)).map(({ type }) => type),
+  );
   return DEFECT_TYPES.filter((type) => {
     if (!judged.has(type)) return true;
     return (type.startsWith('video-') && !hasVideo) || (type.startsWith('audio-') && !hasAudio);

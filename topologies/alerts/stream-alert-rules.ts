@@ -143,6 +143,19 @@ const RULES: { readonly [defectType: string]: StreamAlertRule } = {
     // A mix may put everything to one side for a moment; a cable that is out stays out.
     pendingForMs: { ...GENERAL.pendingForMs, medium: 3_000 },
   },
+  'audio-clipping': { ...GENERAL, alertName: 'StreamAudioClipping', title: 'clipped sound' },
+  'audio-phase-inverted': {
+    ...GENERAL,
+    alertName: 'StreamAudioPhaseInverted',
+    title: 'left and right in opposite phase: silence for who listens in mono',
+  },
+  'audio-loudness': {
+    ...GENERAL,
+    alertName: 'StreamAudioLoudness',
+    title: 'sound far from its loudness target',
+    // A nuisance, and seldom a fault of the chain: nobody is woken up for it.
+    severityOf: { low: 'info', medium: 'info', high: 'warning', critical: 'warning' },
+  },
   'signal-lost': { ...GENERAL, alertName: 'StreamSignalLost', title: 'no signal' },
   'probe-lost': {
     ...GENERAL,

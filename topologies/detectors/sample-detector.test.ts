@@ -25,6 +25,8 @@ const anyChunk = fc.record({
   levels: fc.array(anyLevel, { minLength: 60, maxLength: 60 }),
   blocks: fc.nat(10),
   intervalUs: fc.constantFrom(0, 33_333, 40_000),
+  clip: fc.constantFrom([0], [4], [30, 31, 90, 5], [60]),
+  correlation: fc.constantFrom([700], [-299, -300, 200], [-800, -601], [-1_000], []),
   jumped: fc.constantFrom(false, false, false, true),
   backMs: fc.constantFrom(0, 0, 0, 5, 700),
   /** What the chunk covers after its last picture. */
@@ -47,6 +49,9 @@ const anyConfig = fc.constantFrom<DetectionConfig | null>(
       'audio-silence': { minMs: 200 },
       'audio-missing': { minMs: 200, expectAudio: 1 },
       'video-missing': { minMs: 200, expectVideo: 1 },
+      'audio-clipping': { minMs: 200 },
+      'audio-phase-inverted': { minMs: 200, levelCentiDbfsMin: -8_000 },
+      'audio-loudness': { minMs: 200, targetCentiLufs: -3_000 },
       'audio-channel-lost': { minMs: 200, joinMs: 100, pairCentiDbfsMin: -9_500 },
     },
   },
@@ -105,7 +110,16 @@ function stepsOf(chunks: readonly AnyChunk[]) {
       lumaSpreadCenti: column('lumaSpreadCenti'),
       audioChannels: drawn.channels,
       audioRmsCentiDbfs: levels,
-      audioPeakCentiDbfs: levels,
+      audioPeakCentiDbfs: levels.map((level) => level + 1_800),
+      audioClipPermille: levels.map((_, at) => drawn.clip[at % drawn.clip.length]!),
+      audioCorrelationPermille:
+        drawn.correlation.length === 0 || drawn.channels < 2
+          ? []
+          : Array.from(
+              { length: levels.length / drawn.channels },
+              (_, at) => drawn.correlation[at % drawn.correlation.length]!,
+            ),
+      audioLoudnessCentiLufs: levels.filter((_, at) => at % drawn.channels === 0),
     };
     return {
       kind: 'features',

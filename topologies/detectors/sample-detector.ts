@@ -36,7 +36,7 @@ import {
   Frames,
   type Samples,
 } from './samples.ts';
-import { settingsFor } from './settings.ts';
+import { type Settings, settingsFor } from './settings.ts';
 import type { StreamStep, Transition } from './stream-step.ts';
 
 /** A detector as the topology takes it. */
@@ -48,6 +48,8 @@ export type Detector = {
   /** The same by `judge` alone, without short cuts: what `reducer` is held to. */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly judging: Reducer<any, StreamStep, Transition>;
+  /** Whether it looks at a stream with these settings at all. */
+  watches(settings: Settings): boolean;
 };
 
 /** What a detector says about itself. `S` are its settings, `M` is what it remembers from sample to sample. */
@@ -60,6 +62,8 @@ export type DetectorSpec<Item, S extends IntervalSettings, M> = {
   readonly memo?: { readonly codec: StateCodec<M>; init(): M };
   /** `open` tells whether a defect is open: hysteresis. May change `memo`. */
   judge(item: Item, settings: S, open: boolean, memo: M): Judgement;
+  /** Whether there is anything to judge by with these settings; always, when left out. Without it a stream is not watched. */
+  watches?(settings: S): boolean;
   /** The reason of the defect, in words and figures. */
   describe(run: Readonly<Run>, settings: S): string;
   /**
@@ -95,6 +99,7 @@ export function detectorOf<Item, S extends IntervalSettings, M>(
     defaults: spec.defaults,
     reducer: reducerOf(spec, samples()),
     judging: reducerOf(judging, samples()),
+    watches: (settings) => spec.watches?.(settings as S) ?? true,
   };
 }
 
@@ -117,9 +122,10 @@ function reducerOf<Item, S extends IntervalSettings, M>(
   const takeChunk = (state: State, given: FeaturesStep): void => {
     const { interval, memo } = state;
     const { settings } = context;
+    const watches = spec.watches?.(settings) ?? true;
     const count = samples.open(given);
-    if (given.jumped) stopSeeing(interval);
-    for (let index = 0; index < count; index++) {
+    if (given.jumped || !watches) stopSeeing(interval);
+    for (let index = 0; watches && index < count; index++) {
       if (interval.run === null && spec.goodUpTo !== undefined) {
         const from = index;
         index = spec.goodUpTo(given.chunk, from, settings, memo);

@@ -1,0 +1,100 @@
+/**
+ * `audio-clipping`: in at least half of the blocks of 100 ms some channel peaks at -3 dBFS or above and has more than 3 % of
+ * its samples within 1 dB of that peak, wherever the ceiling is, for 2 s (definitions, section 1). What is cut off flat
+ * stays near its peak through the codec; music that is only loud comes there for a moment at a time.
+ */
+import { type StateOf, structCodec } from '../../runtime/struct-codec.ts';
+import { GOOD, INTERVAL_DEFAULTS, UNKNOWN } from './interval-detector.ts';
+import { audioBlockDetector } from './sample-detector.ts';
+
+const DEFAULTS = {
+  ...INTERVAL_DEFAULTS,
+  minMs: 2_000,
+  joinMs: 500,
+  /** Peaks below this are not clipped, hundredths of dBFS. */
+  peakCentiDbfsMin: -300,
+  /** A block is clipped when more than this share of a channel's samples is within 1 dB of its peak, thousandths. */
+  clipPermilleMax: 30,
+  /** Sound is clipped while at least this share of the last 2 s of blocks is, thousandths. */
+  blocksPermilleMin: 500,
+};
+
+const MEMO = {
+  /** First clipped block of the run; null when there is none. */
+  sinceMs: 'long?',
+  /** Blocks since then, {@link WINDOW_BLOCKS} at most, and which of them are clipped: one bit each, the latest lowest. */
+  blocks: 'int',
+  clipped: 'int',
+  /** End of the block before. */
+  nextMs: 'long',
+} as const;
+type Memo = StateOf<typeof MEMO>;
+
+export const audioClipping = audioBlockDetector({
+  type: 'audio-clipping',
+  version: 1,
+  defaults: DEFAULTS,
+  memo: {
+    codec: structCodec({ version: 1, fields: MEMO }),
+    init: (): Memo => ({ sinceMs: null, blocks: 0, clipped: 0, nextMs: 0 }),
+  },
+  judge(block, settings, open, memo) {
+    const { peakCentiDbfs, clipPermille, startMs, durationMs } = block;
+    if (clipPermille.length === 0) return UNKNOWN;
+    let sharePermille = -1;
+    for (let channel = 0; channel < clipPermille.length; channel++) {
+      if (isClipped(peakCentiDbfs[channel]!, clipPermille[channel]!, settings))
+        sharePermille = Math.max(sharePermille, clipPermille[channel]!);
+    }
+    const clips = sharePermille >= 0;
+    const follows = memo.sinceMs !== null && Math.abs(startMs - memo.nextMs) <= GAP_MS_MAX;
+    if (!follows) begin(clips ? startMs : null, memo);
+    if (memo.sinceMs === null) return GOOD;
+    memo.nextMs = startMs + durationMs;
+    memo.blocks = Math.min(memo.blocks + 1, WINDOW_BLOCKS);
+    memo.clipped = ((memo.clipped << 1) | (clips ? 1 : 0)) & WINDOW_MASK;
+    const clippedPermille = Math.floor((countBits(memo.clipped) * 1_000) / memo.blocks);
+    if (clippedPermille < settings.blocksPermilleMin) {
+      begin(null, memo);
+      return GOOD;
+    }
+    // A block that is not clipped ends nothing as long as enough of its neighbours are; and few blocks prove nothing.
+    if (!clips || (!open && memo.blocks < WINDOW_BLOCKS)) return UNKNOWN;
+    const confidencePermille = Math.min(1_000, 700 + 3 * (sharePermille - settings.clipPermilleMax));
+    return { verdict: 'bad', confidencePermille, figure: sharePermille, sinceMs: memo.sinceMs };
+  },
+  goodUpTo({ audioChannels, audioPeakCentiDbfs, audioClipPermille }, from, settings, memo) {
+    if (memo.sinceMs !== null) return from;
+    const count = audioClipPermille.length;
+    let at = from * audioChannels;
+    while (at < count) {
+      if (isClipped(audioPeakCentiDbfs[at]!, audioClipPermille[at]!, settings)) break;
+      at += 1;
+    }
+    return count === 0 ? from : Math.floor(at / audioChannels);
+  },
+  describe: (run) =>
+    `up to ${(run.figureMax / 10).toFixed(1)} % of the samples within 1 dB of the peak, for ${run.badToMs - run.startMs} ms`,
+});
+
+const WINDOW_BLOCKS = 20;
+const WINDOW_MASK = (1 << WINDOW_BLOCKS) - 1;
+/** Block starts are rounded to milliseconds. */
+const GAP_MS_MAX = 2;
+
+function isClipped(peakCentiDbfs: number, sharePermille: number, settings: typeof DEFAULTS): boolean {
+  return sharePermille > settings.clipPermilleMax && peakCentiDbfs >= settings.peakCentiDbfsMin;
+}
+
+function begin(sinceMs: number | null, memo: Memo): void {
+  memo.sinceMs = sinceMs;
+  memo.blocks = 0;
+  memo.clipped = 0;
+  memo.nextMs = 0;
+}
+
+function countBits(bits: number): number {
+  let count = 0;
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
+  return count;
+}
