@@ -29,7 +29,7 @@ export function centiDbOf(power: number): number {
 const FLOOR_CENTI_DB = -10_000;
 const CEILING_CENTI_DB = 4_000;
 const STEPS_PER_DECADE = 1_000;
-const TENS = Array.from({ length: 11 }, (_, exponent) => Number(10n ** BigInt(exponent)));
+const TENS = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
 /** 10^(1/1000) times 2^160, rounded down. */
 const STEP = 0x10097137a277153da98fae1a098288a4892b7ab72n;
@@ -39,7 +39,7 @@ const DECADE = decadeTable();
 
 function decadeTable(): readonly number[] {
   const table: number[] = [];
-  let value = (10n ** 9n) << STEP_BITS;
+  let value = 1_000_000_000n << STEP_BITS;
   for (let step = 0; step < STEPS_PER_DECADE; step++) {
     table.push(Number(value >> STEP_BITS));
     value = (value * STEP) >> STEP_BITS;
