@@ -88,11 +88,17 @@ export type FrameFeatures = {
   readonly audioLoudnessCentiLufs: readonly number[];
   /** Errors and concealments that the decoder told of during the chunk. */
   readonly decodeErrors: number;
+  /** Presentation time, in ms after basePtsMs, of each picture before which the picture decoder told of errors or concealment. */
+  readonly decodeErrorPtsMs: readonly number[];
+  /** Where the source's clock stepped in all tracks without a signal, in ms after basePtsMs (may be negative). The timeline goes on there: the step was taken out. */
+  readonly stepPtsMs: readonly number[];
+  /** Per step: by how much the source's clock leapt, ms; below 0 for one that went back. */
+  readonly stepSizeMs: readonly number[];
 };
 
 export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
   file: 'frame-features',
-  fingerprint: '404554c6f34d7bb84e720efcef0f67ec8cd0842e86deb9360396f959509828fe',
+  fingerprint: '127bfa4cf505762ed5a325ec7e8ba893427a1b07273d9563d05de8d03ddd6d86',
   read: (cursor: ReadCursor) => ({
     programmeId: readString(cursor),
     renditionId: readString(cursor),
@@ -131,6 +137,9 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     audioCorrelationPermille: readIntArray(cursor),
     audioLoudnessCentiLufs: readIntArray(cursor),
     decodeErrors: readInt(cursor),
+    decodeErrorPtsMs: readIntArray(cursor),
+    stepPtsMs: readIntArray(cursor),
+    stepSizeMs: readArray(cursor, readLong),
   }),
   write: (cursor: WriteCursor, value: FrameFeatures) => {
     writeString(cursor, value.programmeId);
@@ -170,6 +179,9 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     writeIntArray(cursor, value.audioCorrelationPermille);
     writeIntArray(cursor, value.audioLoudnessCentiLufs);
     writeInt(cursor, value.decodeErrors);
+    writeIntArray(cursor, value.decodeErrorPtsMs);
+    writeIntArray(cursor, value.stepPtsMs);
+    writeArray(cursor, value.stepSizeMs, writeLong);
   },
 };
 

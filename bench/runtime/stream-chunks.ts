@@ -77,6 +77,9 @@ class Stream {
       audioChannels: CHANNELS,
       ...this.#sound(kind === 'silent'),
       decodeErrors: 0,
+      decodeErrorPtsMs: [],
+      stepPtsMs: [],
+      stepSizeMs: [],
     };
   }
 

@@ -44,7 +44,10 @@ type TimedPicture = {
   readonly ptsMs: number;
   readonly features: PictureFeatures;
   readonly decodedAtMs: number;
+  readonly isDamaged: boolean;
 };
+/** A step of the source's clock, where it was taken out of the timeline. */
+export type ClockStep = { readonly atMs: number; readonly sizeMs: number };
 type TimedBlock = AudioBlock & { readonly decodedAtMs: number };
 
 /** Feed it in presentation order within each track; every call gives out the records that it completed. */
@@ -58,6 +61,7 @@ export class Chunker {
   #audioEndMs = 0;
   #lastDecodedAtMs: number;
   #decodeErrors = 0;
+  #steps: ClockStep[] = [];
   #pictures: TimedPicture[] = [];
   #blocks: TimedBlock[] = [];
 
@@ -78,12 +82,18 @@ export class Chunker {
     this.#tracks = tracks;
   }
 
-  addPicture(ptsMs: number, features: PictureFeatures, decodedAtMs: number): FrameFeatures[] {
+  /** `isDamaged`: the decoder told of errors or concealment just before it gave the picture out. */
+  addPicture(
+    ptsMs: number,
+    features: PictureFeatures,
+    decodedAtMs: number,
+    isDamaged = false,
+  ): FrameFeatures[] {
     if (!Number.isSafeInteger(ptsMs)) {
       this.#decodeErrors += 1;
       return [];
     }
-    this.#pictures.push({ ptsMs, features, decodedAtMs });
+    this.#pictures.push({ ptsMs, features, decodedAtMs, isDamaged });
     this.#arrival?.observe(ptsMs, decodedAtMs);
     // Its time is known, how long it lasts is not: it has passed its own beginning only.
     this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);
@@ -103,6 +113,11 @@ export class Chunker {
 
   addDecodeErrors(count: number): void {
     this.#decodeErrors += count;
+  }
+
+  /** Steps go into the record that covers them; one that is found later, into the one under way. */
+  addSteps(steps: readonly ClockStep[]): void {
+    this.#steps.push(...steps);
   }
 
   /** A record of what every track has said already, though its second is not over; none when there is nothing. */
@@ -204,6 +219,9 @@ export class Chunker {
     }
     const decodeErrors = this.#decodeErrors;
     this.#decodeErrors = 0;
+    const toMs = basePtsMs + Math.max(1, durationMs);
+    const steps = this.#steps.filter(({ atMs }) => atMs < toMs);
+    this.#steps = this.#steps.filter(({ atMs }) => atMs >= toMs);
     return {
       ...this.#identity,
       seq: this.#seq++,
@@ -228,6 +246,9 @@ export class Chunker {
       audioCorrelationPermille: blocks.flatMap((block) => block.correlationPermille ?? []),
       audioLoudnessCentiLufs: blocks.map((block) => block.loudnessCentiLufs),
       decodeErrors,
+      decodeErrorPtsMs: pictures.filter(({ isDamaged }) => isDamaged).map(({ ptsMs }) => ptsMs - basePtsMs),
+      stepPtsMs: steps.map(({ atMs }) => atMs - basePtsMs),
+      stepSizeMs: steps.map(({ sizeMs }) => sizeMs),
     };
   }
 }

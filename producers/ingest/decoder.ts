@@ -94,6 +94,10 @@ export class DecoderMessages {
   #marked = 0;
   /** Errors that came before picture n, for each n that was announced and not asked for yet. */
   #errorsAtMark = new Map<number, number>();
+  /** The decoder of pictures told of errors since the picture before. */
+  #isDamaged = false;
+  /** Numbers of pictures before which it did, and that were not asked for yet. */
+  #damagedMarks = new Set<number>();
   #ended = false;
   #wake: (() => void) | null = null;
 
@@ -162,6 +166,11 @@ export class DecoderMessages {
     return this.#takeUpTo(errors);
   }
 
+  /** Whether the decoder of pictures told of errors just before picture number `picture` left it. */
+  takeDamageBefore(picture: number): boolean {
+    return this.#damagedMarks.delete(picture);
+  }
+
   #takeUpTo(errors: number): number {
     const fresh = Math.max(0, errors - this.#errorsTaken);
     this.#errorsTaken += fresh;
@@ -172,6 +181,9 @@ export class DecoderMessages {
     if (MARK.test(line)) {
       // Counted here: the decoder's own number starts again when the size of the pictures changes.
       if (this.#errorCount > this.#errorsTaken) this.#errorsAtMark.set(this.#marked, this.#errorCount);
+      // Before the first picture, a decoder that joins a stream complains of what it has missed.
+      if (this.#isDamaged && this.#marked > 0) this.#damagedMarks.add(this.#marked);
+      this.#isDamaged = false;
       this.#marked++;
       return;
     }
@@ -186,6 +198,7 @@ export class DecoderMessages {
     else if (INPUT_FAILURE.test(line)) this.#inputFailing = true;
     else if (CONCEALMENT.test(line) || (/\[(error|fatal|panic)\]/.test(line) && !NO_DECODER.test(line))) {
       this.#errorCount++;
+      this.#isDamaged ||= PICTURE_DECODER.test(line);
     }
     if (/\[(warning|error|fatal|panic)\]/.test(line)) {
       this.#recent.push(line);
@@ -207,6 +220,9 @@ const INPUT_FAILURE =
   /Failed to (reload playlist|open segment|open an initialization)|keepalive request failed|HTTP error|Server returned|Connection (refused|reset|timed out)|Input\/output error|Unable to open resource|Stream ends prematurely/;
 /** Complaints of parts that do not decode. */
 const NO_DECODER = /^\[(hls|https?|tcp|tls|nut|graph_|Parsed_)[^\]]*\]/;
+/** Decoders of pictures, by the names that they have in messages. */
+const PICTURE_DECODER =
+  /^\[(h26[1345]|hevc|vvc|mpeg[124]|mpeg[12]?video|msmpeg4|vp[3-9]|vc1|wmv\d|libdav1d|libaom|av1|theora|mjpeg|prores|dvvideo|dnxhd|flv)\w* @ /;
 const CONCEALMENT = /concealing \d+ DC/;
 
 async function exitOf(child: ChildProcess): Promise<DecoderExit> {

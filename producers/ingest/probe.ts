@@ -10,6 +10,7 @@ import type { TrackChoice } from './ffmpeg-command.ts';
 import { analysePicture, createPictureState } from './frame-analysis.ts';
 import { NutError, type NutPacket, NutReader, type NutTrack } from './nut-reader.ts';
 import { type NextStep, nextStep } from './retry-policy.ts';
+import { SourceSteps } from './source-steps.ts';
 import { filePathOf, type InputKind, inputKindOf, type StreamSpec } from './stream-spec.ts';
 import { StreamTimeline } from './stream-timeline.ts';
 
@@ -50,7 +51,8 @@ export class Probe {
   readonly #signal: AbortSignal;
   readonly #kind: InputKind;
   readonly #chunker: Chunker;
-  readonly #timeline = new StreamTimeline();
+  readonly #timeline: StreamTimeline;
+  readonly #steps: SourceSteps;
   readonly #pictures = createPictureState();
   #audio: AudioState | null = null;
   #choice: TrackChoice = 'both';
@@ -68,6 +70,9 @@ export class Probe {
     this.#context = context;
     this.#signal = signal;
     this.#kind = inputKindOf(spec.input);
+    // Of a live playlist, segments may have expired: a leap may be time that has passed.
+    this.#timeline = new StreamTimeline(this.#kind === 'file');
+    this.#steps = new SourceSteps(spec.input, this.#timeline);
     this.#lastInputMs = context.clock.nowMs();
     const identity = {
       programmeId: spec.programmeId,
@@ -95,6 +100,7 @@ export class Probe {
       watch.abort();
       await this.#decoder?.stop();
       await watching;
+      await this.#steps.rewind();
     }
   }
 
@@ -107,15 +113,16 @@ export class Probe {
       if (this.#signal.aborted) return await this.#finish('stopped', '');
       if (step.next === 'end') return await this.#finish('ended', '');
       if (step.next === 'give-up') return await this.#finish('failed', step.reason);
-      if (step.next === 'loop') this.#beginPass(0);
+      if (step.next === 'loop') await this.#beginPass(0);
       if (step.next === 'restart' || step.next === 'reconnect') {
         await this.#context.clock.sleep(step.delayMs, this.#signal);
-        if (this.#kind === 'hls') this.#beginPass(this.#context.clock.nowMs() - this.#lastInputMs);
+        if (this.#kind === 'hls') await this.#beginPass(this.#context.clock.nowMs() - this.#lastInputMs);
       }
     }
   }
 
-  #beginPass(gapMs: number): void {
+  async #beginPass(gapMs: number): Promise<void> {
+    await this.#steps.rewind();
     this.#timeline.beginPass(gapMs);
     this.#taken = [];
     this.counts.passes++;
@@ -208,9 +215,11 @@ export class Probe {
           if (sum(seen) === 1) this.#setTracks(reader.tracks, decoder);
           if (track.kind === 'video' && !decoder.messages.hasMark(number))
             await decoder.messages.waitForMark(number);
-          const errors = track.kind === 'video' ? decoder.messages.takeErrorsBefore(number) : 0;
+          const isPicture = track.kind === 'video';
+          const errors = isPicture ? decoder.messages.takeErrorsBefore(number) : 0;
+          const isDamaged = isPicture && decoder.messages.takeDamageBefore(number);
           if (number < (this.#taken[packet.track] ?? 0)) continue;
-          const records = await this.#take(packet, track, errors);
+          const records = await this.#take(packet, track, errors, isDamaged);
           this.#taken[packet.track] = number + 1;
           if (records.length > 0) await this.#context.emit(records);
           if (this.#signal.aborted) return;
@@ -240,16 +249,23 @@ export class Probe {
     }
   }
 
-  async #take(packet: NutPacket, track: NutTrack, errors: number): Promise<FrameFeatures[]> {
+  async #take(
+    packet: NutPacket,
+    track: NutTrack,
+    errors: number,
+    isDamaged: boolean,
+  ): Promise<FrameFeatures[]> {
     const { clock } = this.#context;
     if (track.kind === 'video') {
       const ptsMs = this.#timeline.toMs(packet.pts, track.timeBase, track.frameIntervalUs);
+      this.#chunker.addSteps(await this.#steps.upTo(ptsMs));
       await this.#keepPace(ptsMs);
       this.counts.pictures++;
       const records = this.#chunker.addPicture(
         ptsMs,
         analysePicture(this.#pictures, packet.payload, ptsMs),
         clock.nowMs(),
+        isDamaged,
       );
       this.#chunker.addDecodeErrors(errors);
       return records;
@@ -258,7 +274,9 @@ export class Probe {
     const samples = toSamples(packet.payload);
     const durationUs = (samples.length / track.channels / track.sampleRateHz) * 1e6;
     const start = this.#timeline.toSample(packet.pts, track.timeBase, track.sampleRateHz, durationUs);
-    await this.#keepPace((start / track.sampleRateHz) * 1000);
+    const startMs = (start / track.sampleRateHz) * 1000;
+    this.#chunker.addSteps(await this.#steps.upTo(startMs));
+    await this.#keepPace(startMs);
     const blocks = analyseSamples(this.#audio, samples, start);
     this.counts.audioBlocks += blocks.length;
     return this.#chunker.addAudioBlocks(blocks, clock.nowMs());

@@ -21,3 +21,33 @@ test('a repetition goes on where the one before ended, on the longer track', () 
   timeline.beginPass(500);
   assert.equal(timeline.toSample(0, AUDIO, 48_000, 0), 1.54 * 48_000);
 });
+
+test('where all tracks leap ahead the timeline goes on, and says where and by how much', () => {
+  const timeline = new StreamTimeline();
+  timeline.toSample(0, AUDIO, 48_000, 1_000_000);
+  timeline.toMs(86_400, VIDEO, 40_000);
+  assert.equal(timeline.toMs(86_400 + 20 * 90_000, VIDEO, 40_000), 1_000);
+  assert.equal(timeline.toSample(48_000 * 21, AUDIO, 48_000, 1_000_000), 1.04 * 48_000);
+  assert.deepEqual(timeline.takeSteps(), [{ atMs: 1_000, sizeMs: 19_960 }]);
+  assert.deepEqual(timeline.takeSteps(), []);
+});
+
+test('a gap in one track is none, and one track alone leaps by 2 s or more', () => {
+  const timeline = new StreamTimeline();
+  timeline.toMs(0, VIDEO, 40_000);
+  for (let second = 0; second < 5; second++) timeline.toSample(second * 48_000, AUDIO, 48_000, 1_000_000);
+  assert.equal(timeline.toMs(5 * 90_000, VIDEO, 40_000), 5_000);
+  assert.deepEqual(timeline.takeSteps(), []);
+  const lone = new StreamTimeline();
+  lone.toMs(0, VIDEO, 40_000);
+  assert.equal(lone.toMs(171_000, VIDEO, 40_000), 1_900);
+  assert.equal(lone.toMs(171_000 + 189_000, VIDEO, 40_000), 1_940);
+  assert.equal(lone.takeSteps().length, 1);
+});
+
+test('a live playlist keeps its gaps: segments may have expired', () => {
+  const timeline = new StreamTimeline(false);
+  timeline.toMs(0, VIDEO, 40_000);
+  assert.equal(timeline.toMs(20 * 90_000, VIDEO, 40_000), 20_000);
+  assert.deepEqual(timeline.takeSteps(), []);
+});

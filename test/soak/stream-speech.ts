@@ -138,6 +138,9 @@ class Stream {
       ...this.#pictures(),
       ...this.#sound(),
       decodeErrors: 0,
+      decodeErrorPtsMs: [],
+      stepPtsMs: [],
+      stepSizeMs: [],
     };
   }
 

@@ -97,6 +97,9 @@ export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatu
     audioCorrelationPermille: [],
     audioLoudnessCentiLufs: [],
     decodeErrors: 0,
+    decodeErrorPtsMs: [],
+    stepPtsMs: [],
+    stepSizeMs: [],
   };
 }
 

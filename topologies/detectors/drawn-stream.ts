@@ -238,5 +238,8 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
       .map(({ correlationPermille }) => correlationPermille),
     audioLoudnessCentiLufs: blocks.map(({ loudnessCentiLufs }) => loudnessCentiLufs),
     decodeErrors: 0,
+    decodeErrorPtsMs: [],
+    stepPtsMs: [],
+    stepSizeMs: [],
   };
 }

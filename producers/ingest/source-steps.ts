@@ -1,0 +1,53 @@
+/** Steps of a source's clock that nothing announced, on the stream's timeline. */
+import type { ClockStep } from './chunker.ts';
+import { filePathOf, inputKindOf } from './stream-spec.ts';
+import type { StreamTimeline } from './stream-timeline.ts';
+import { TsClock } from './ts-clock.ts';
+
+/** How often a transport stream is read on, ms of the timeline. */
+const ASK_EVERY_MS = 1_000;
+
+/**
+ * A transport stream's own timestamps tell its steps and whether they were signalled; in other files the timeline sees
+ * leaps ahead, which these formats have no signal for. Of HLS nothing is said: its playlist would have to be known.
+ */
+export class SourceSteps {
+  readonly #input: string;
+  readonly #timeline: StreamTimeline;
+  #clock: TsClock | null = null;
+  #isOpen = false;
+  #askAtMs = 0;
+
+  constructor(input: string, timeline: StreamTimeline) {
+    this.#input = input;
+    this.#timeline = timeline;
+  }
+
+  /** Steps that are known when something of this time has come: all up to it, and perhaps some after it. */
+  async upTo(ptsMs: number): Promise<readonly ClockStep[]> {
+    if (inputKindOf(this.#input) !== 'file') return NONE;
+    if (!this.#isOpen) {
+      this.#isOpen = true;
+      this.#clock = await TsClock.open(filePathOf(this.#input));
+    }
+    if (this.#clock === null) return this.#timeline.takeSteps();
+    if (ptsMs < this.#askAtMs) return NONE;
+    this.#askAtMs = ptsMs + ASK_EVERY_MS;
+    this.#timeline.takeSteps();
+    const { passStartMs } = this.#timeline;
+    const steps = await this.#clock.stepsUpTo(this.#askAtMs - passStartMs);
+    return steps
+      .filter(({ isSignalled }) => !isSignalled)
+      .map(({ atMs, sizeMs }) => ({ atMs: atMs + passStartMs, sizeMs }));
+  }
+
+  /** The input is read from its beginning again, or no more. */
+  async rewind(): Promise<void> {
+    await this.#clock?.close();
+    this.#clock = null;
+    this.#isOpen = false;
+    this.#askAtMs = 0;
+  }
+}
+
+const NONE: readonly ClockStep[] = [];
