@@ -1,6 +1,6 @@
 /** Where a replayed task gets one of its partitions from: the log as it was recorded, or what was computed anew. */
 import { CommittedReader } from './committed-reader.ts';
-import { isTick } from './control-records.ts';
+import { integerOf, isTick, SOURCE_TASK_HEADER } from './control-records.ts';
 import type { PendingRecord } from './merge.ts';
 import type { LogPort, TopicPartition } from './port.ts';
 
@@ -62,15 +62,14 @@ export type ComputedRecord = Omit<PendingRecord, 'offset'>;
 
 /**
  * A derived partition of which everything from `fromMs` of log time on is computed anew: before that the recorded log,
- * then what was computed. Ticks that readers had written into it while its writer was gone stay where they were among
- * the writer's records, because what they cut off stays cut off.
+ * then what was computed. Ticks that readers had written into it while a writer was gone stay where they were among that
+ * writer's records, because what they cut off stays cut off.
  */
 export class ComputedFeed implements LogFeed {
   readonly #recorded: RecordedFeed;
   readonly #fromMs: number;
   readonly #computed: readonly ComputedRecord[];
-  readonly #ticks: { readonly tick: PendingRecord; readonly afterMs: number }[] = [];
-  #saidUpToMs = 0;
+  readonly #writers = new Map<number | null, RecordedWriter>();
   #isUsedUp = false;
 
   constructor(recorded: RecordedFeed, fromMs: number, computed: readonly ComputedRecord[]) {
@@ -93,30 +92,60 @@ export class ComputedFeed implements LogFeed {
   }
 
   #isKept(record: PendingRecord): boolean {
-    const isReadersTick = record.value === null && isTick(record.headers);
-    if (!isReadersTick) this.#saidUpToMs = Math.max(this.#saidUpToMs, record.timestampMs);
-    if (record.timestampMs < this.#fromMs) return true;
-    if (isReadersTick) this.#ticks.push({ tick: record, afterMs: this.#saidUpToMs });
+    const { timestampMs, value, headers } = record;
+    const isReadersTick = value === null && isTick(headers);
+    const writer = this.#writerOf(record);
+    const { said } = writer;
+    if (!isReadersTick) {
+      if (timestampMs > said.timeMs) writer.said = { timeMs: timestampMs, records: 1 };
+      else if (timestampMs === said.timeMs) writer.said = { ...said, records: said.records + 1 };
+    }
+    if (timestampMs < this.#fromMs) return true;
+    if (isReadersTick) writer.ticks.push({ tick: record, after: said });
     return false;
   }
 
   #withTicks(): PendingRecord[] {
     const all: PendingRecord[] = [];
-    let nextTick = 0;
     const add = (record: ComputedRecord): void => {
       all.push({ ...record, offset: this.#recorded.endOffset + all.length });
     };
-    const addTicksBefore = (timeMs: number): void => {
-      while (nextTick < this.#ticks.length && this.#ticks[nextTick]!.afterMs < timeMs) {
-        add(this.#ticks[nextTick]!.tick);
-        nextTick += 1;
-      }
-    };
+    const again = new Map<RecordedWriter, Said>();
     for (const record of this.#computed) {
-      addTicksBefore(record.timestampMs);
+      const { timestampMs: timeMs } = record;
+      const writer = this.#writerOf(record);
+      const before = again.get(writer);
+      const records = before?.timeMs === timeMs ? before.records : 0;
+      while (writer.ticks.length > 0 && isBefore(writer.ticks[0]!.after, { timeMs, records }))
+        add(writer.ticks.shift()!.tick);
       add(record);
+      again.set(writer, { timeMs, records: records + 1 });
     }
-    addTicksBefore(Number.POSITIVE_INFINITY);
+    for (const { ticks } of this.#writers.values()) for (const { tick } of ticks) add(tick);
     return all;
   }
+
+  /** On an edge with one writer it is nobody by name. */
+  #writerOf({ headers }: Pick<PendingRecord, 'headers'>): RecordedWriter {
+    const name = integerOf(headers, SOURCE_TASK_HEADER);
+    const known = this.#writers.get(name);
+    if (known !== undefined) return known;
+    const writer: RecordedWriter = { said: { timeMs: 0, records: 0 }, ticks: [] };
+    this.#writers.set(name, writer);
+    return writer;
+  }
+}
+
+/** How far a writer was: its latest log time, and how many records it had said with that time. */
+type Said = { readonly timeMs: number; readonly records: number };
+
+type RecordedWriter = {
+  said: Said;
+  /** Those of readers, from `fromMs` on, with what the writer had said before. */
+  readonly ticks: { readonly tick: PendingRecord; readonly after: Said }[];
+};
+
+/** Whether a tick after `said` comes before the next record of a writer that is as far as `next`. */
+function isBefore(said: Said, next: Said): boolean {
+  return said.timeMs < next.timeMs || (said.timeMs === next.timeMs && said.records <= next.records);
 }

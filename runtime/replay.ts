@@ -9,6 +9,7 @@ import type { OutputDraft } from './output-draft.ts';
 import type { AdminPort, LogBounds, TopicPartition } from './port.ts';
 import { hasSnapshotTopic } from './snapshot.ts';
 import { DEFAULT_CONFIG_HASH } from './surroundings.ts';
+import { systemClock } from './system-clock.ts';
 import type { ConfigStore, FetchingCodec } from './task.ts';
 import { TaskCore, type TaskCoreOptions } from './task-core.ts';
 import type { Counts } from './task-counts.ts';
@@ -71,8 +72,11 @@ export async function replayTask(options: ReplayOptions): Promise<ReplayedTask> 
     if (result.kind === 'processed') {
       records += 1;
       if (records % RECORDS_PER_TURN === 0) await tell();
-    } else if (result.kind === 'needs-schema') await codec.fetchSchema(result.schemaId);
-    else if (result.kind === 'needs-config') await configs.fetch(result.hash);
+    } else if (result.kind === 'needs-schema') {
+      if (await codec.fetchSchema(result.schemaId)) continue;
+      await systemClock.sleep(REGISTRY_AWAY_MS);
+      await tell();
+    } else if (result.kind === 'needs-config') await configs.fetch(result.hash);
     else if (!(await refill(core, feeds))) break;
   }
   await tell();
@@ -80,6 +84,8 @@ export async function replayTask(options: ReplayOptions): Promise<ReplayedTask> 
 }
 
 const RECORDS_PER_TURN = 2_000;
+/** Asking goes on until the registry answers, or whoever waits gives up. */
+const REGISTRY_AWAY_MS = 500;
 
 function feedFor(options: ReplayOptions, source: Source, { start, stableEnd }: LogBounds, port: AdminPort) {
   const { topic, partition, fetchOffset } = source;

@@ -10,19 +10,16 @@ import {
   PARTIAL_HEADER,
   SOURCE_TASK_HEADER,
 } from '../../runtime/control-records.ts';
-import { decodeFollowed } from '../../runtime/follow-log.ts';
 import { RecordedFeed } from '../../runtime/log-feed.ts';
 import type { PendingRecord } from '../../runtime/merge.ts';
 import type { OutputRecord } from '../../runtime/output-buffer.ts';
 import type { OutputDraft } from '../../runtime/output-draft.ts';
 import { type AdminPort, LogError, type TopicPartition } from '../../runtime/port.ts';
 import type { ReplayTurn } from '../../runtime/replay.ts';
-import { systemClock } from '../../runtime/system-clock.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
 import type { Topology } from '../../runtime/topology.ts';
 import { schemaIdOf } from '../../schemas/codec.ts';
-import { SchemaError } from '../../schemas/errors.ts';
-import type { TopicName } from '../../schemas/topics.ts';
+import { SchemaError, UnknownSchemaId } from '../../schemas/errors.ts';
 
 export type Difference = {
   readonly topology: string;
@@ -252,9 +249,21 @@ function detailOf(
   if (!areSame(a.key, b.key)) return `key: ${textOf(a.key)} live, ${textOf(b.key)} in the replay`;
   if (headersText(a) !== headersText(b))
     return `headers: ${headersText(a)} live, ${headersText(b)} in the replay`;
-  if (a.value !== null && b.value !== null && schemaIdOf(a.value) !== schemaIdOf(b.value))
-    return `schema: id ${schemaIdOf(a.value)} live, ${schemaIdOf(b.value)} in the replay: another build wrote it`;
+  const [schemaA, schemaB] = [schemaText(a.value), schemaText(b.value)];
+  if (schemaA !== schemaB) return `schema: ${schemaA} live, ${schemaB} in the replay`;
+  if (a.value !== null && typeof live === 'string') return `value: ${live}`;
   return firstField(live, anew) ?? 'the bytes of the value differ, though every field reads the same';
+}
+
+/** Under which schema a value says that it was written: another one is another build's, or damage. */
+function schemaText(value: Uint8Array | null): string {
+  if (value === null) return 'none, no value';
+  try {
+    return `id ${schemaIdOf(value)}`;
+  } catch (error) {
+    if (error instanceof SchemaError) return `none, ${error.message},`;
+    throw error;
+  }
 }
 
 /** The first field with another value on both sides, as `name: live, replay`. */
@@ -276,8 +285,19 @@ async function shown(
 ): Promise<unknown> {
   if (record === null) return null;
   if (record.value === null) return controlGist(decodeControl(record.headers) ?? 'unknown');
-  const value = await decodeFollowed(codec, systemClock, topic as TopicName, record.value);
-  return value instanceof SchemaError ? `not decodable: ${value.message}` : value;
+  try {
+    return codec.decode(topic, record.value);
+  } catch (error) {
+    if (error instanceof UnknownSchemaId) await codec.fetchSchema(error.schemaId);
+    else if (!(error instanceof SchemaError)) throw error;
+  }
+  // nobody waits for a schema that may never have been there
+  try {
+    return codec.decode(topic, record.value);
+  } catch (error) {
+    if (error instanceof SchemaError) return `not decodable: ${error.message}`;
+    throw error;
+  }
 }
 
 function isTickRecord(record: PendingRecord): boolean {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configStore } from '../../runtime/config-store.ts';
+import { isTick } from '../../runtime/control-records.ts';
 import { applicationIdOf, deployTopics, partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
 import { fixedGroup } from '../../runtime/group-session.ts';
 import { MemoryBroker } from '../../runtime/memory-broker.ts';
@@ -12,19 +13,25 @@ import { localCodec } from '../../runtime/value-codec.ts';
 import { VirtualClock } from '../../runtime/virtual-clock.ts';
 import { Worker } from '../../runtime/worker.ts';
 import type { QosScore } from '../../schemas/records.ts';
+import { damagedPort } from '../../test/placement/damage.ts';
 import { END_MS, frozenSources, PARTITIONS } from '../../test/placement/frozen-sources.ts';
 import { LATER_FREEZE, LAX_REBUFFERING, outcomeOf } from '../../test/placement/predictions.ts';
+import { sessionScoring } from '../../topologies/session-scoring.ts';
 import { TOPOLOGIES } from '../topologies.ts';
-import { audit } from './audit.ts';
+import { type AuditOptions, audit } from './audit.ts';
 import { type BacktestOptions, backtest } from './backtest.ts';
 import { isWithoutDifference } from './backtest-diff.ts';
 import { backtestLines } from './backtest-text.ts';
 
 const START_MS = 1_795_000_000_000;
-const SLICE_MS = 2_000;
+const SLICE_MS = 1_000;
+const AWAY = { fromMs: 70_000, toMs: 95_000 };
 const codec = localCodec();
 
-/** The sources come slice by slice; session scoring changes hands in the middle. Snapshots every 10 s. */
+/**
+ * The sources come at their pace, with snapshots every 10 s; session scoring is away for so long that its readers go on
+ * without it, in the log.
+ */
 async function ran() {
   const sources = await frozenSources(START_MS, codec);
   const clock = new VirtualClock({ startMs: START_MS });
@@ -45,7 +52,7 @@ async function ran() {
       partitions,
       writerTasks,
       openGroup: fixedGroup(),
-      limits: { tickEveryMs: 1e12, sealWaitMs: 1e12, snapshotEveryMs: 10_000 },
+      limits: { snapshotEveryMs: 10_000 },
       onEvent: () => {},
     });
   };
@@ -64,11 +71,9 @@ async function ran() {
         await clock.run(port.produce(null, [{ topic, partition, bytes, baseSequence: -1 }]));
       }
     }
-    await clock.advance(1_000);
-    if (fromMs - START_MS !== 60_000) continue;
-    const moved = TOPOLOGIES[1]!;
-    await clock.run(workers.get(moved)!.stop());
-    workers.set(moved, work(moved));
+    await clock.advance(SLICE_MS);
+    if (fromMs - START_MS === AWAY.fromMs) await clock.run(workers.get(sessionScoring)!.stop());
+    if (fromMs - START_MS === AWAY.toMs) workers.set(sessionScoring, work(sessionScoring));
   }
   await clock.advance(5_000);
   for (const worker of workers.values()) await clock.run(worker.stop());
@@ -96,14 +101,18 @@ const tried = (config: unknown, options: Partial<BacktestOptions> = {}) =>
       ...options,
     }),
   );
-const audited = (fromMs = 0) =>
-  run.clock.run(audit({ ...common, configs: configStore(run.port, codec), fromMs }));
+const audited = (options: Partial<AuditOptions> = {}) =>
+  run.clock.run(audit({ ...common, configs: configStore(run.port, codec), ...options }));
 
 test('unchanged, with a configuration that takes effect in the middle: no difference, all records equal', async () => {
   const result = await tried(undefined);
   assert.ok(isWithoutDifference(result.diff), backtestLines(result).join('\n'));
   const { alerts, defects, scores } = result.diff;
   assert.ok(alerts.equal >= 6 && defects.equal >= 4 && scores.equal > 90, JSON.stringify(result.diff));
+  const ticks = Array.from({ length: PARTITIONS }, (_, at) => run.broker.dump('cohort-partials', at))
+    .flat()
+    .filter(({ headers }) => isTick(headers));
+  assert.ok(ticks.length > 10, 'readers went on without the writer that was away');
   const tasks = await audited();
   assert.equal(tasks.length, 3 * PARTITIONS + 1);
   for (const { topology, task, difference, leftOut } of tasks)
@@ -142,7 +151,7 @@ test('from a snapshot in the middle: unchanged no difference, and a candidate ho
   const kinds = new Set(unchanged.starts.map(({ start }) => start.kind));
   assert.deepEqual([...kinds], ['snapshot']);
   assert.equal(unchanged.keysLeftOut, 0);
-  for (const { topology, task, difference } of await audited(fromMs))
+  for (const { topology, task, difference } of await audited({ fromMs }))
     assert.equal(difference, null, `${topology} ${task}`);
 
   const { outcome } = LATER_FREEZE;
@@ -151,6 +160,30 @@ test('from a snapshot in the middle: unchanged no difference, and a candidate ho
   assert.deepEqual(later.alerts, { ...outcome.alerts, removed: [] });
   const lax = outcomeOf((await tried(LAX_REBUFFERING.config, { fromMs })).diff);
   assert.deepEqual(lax, LAX_REBUFFERING.outcome);
+});
+
+test('one byte that was changed is found where it is, whichever byte of whichever topic', async () => {
+  for (const topology of TOPOLOGIES) {
+    for (const { topic } of topology.sinks) {
+      const partition = Array.from({ length: run.partitions.get(topic)! }, (_, at) => at).find((at) =>
+        run.broker.dump(topic, at).some(({ value }) => value !== null),
+      )!;
+      const said = run.broker.dump(topic, partition).filter(({ value }) => value !== null);
+      const record = said[said.length >> 1]!;
+      for (const byteAt of [0, 4, 9, record.value!.length >> 1, record.value!.length - 1]) {
+        const port = damagedPort(run.port, { topic, partition, record, byteAt, isChecksumMended: true });
+        const tasks = await audited({ port, topologies: [topology] });
+        const found = tasks.flatMap(({ difference }) => (difference === null ? [] : [difference]));
+        const where = `${topic}/${partition} at ${record.offset}, byte ${byteAt} of its value`;
+        assert.deepEqual(
+          found.map((one) => [one.topic, one.partition, one.offset, one.kind]),
+          [[topic, partition, record.offset, 'differs']],
+          where,
+        );
+        assert.match(found[0]!.detail, /^(\w+: .* live, .* in the replay|value: not decodable)/, where);
+      }
+    }
+  }
 });
 
 test('a patience that nobody needs changes nothing', async () => {

@@ -25,7 +25,7 @@ export const PARTITIONS = 3;
 export const VIEWERS = 90;
 
 /** When things happen, after the start. */
-export const SHORT_FREEZE = { programmeId: 'sports', startMs: 20_000, endMs: 23_500 } as const;
+export const SHORT_FREEZE = { programmeId: 'weather', startMs: 20_000, endMs: 23_500 } as const;
 export const LONG_FREEZE = { programmeId: 'news', startMs: 45_000, endMs: 55_000 } as const;
 const OUTAGE = { cdn: 'cdn-b', startMs: 40_000, endMs: 65_000 } as const;
 const CONFIGURED_MS = 30_000;
@@ -104,7 +104,7 @@ const STREAMS = [
     programmeId: 'news',
     drawing: drawn(['f', LONG_FREEZE.startMs, LONG_FREEZE.endMs], ['b', 80_000, 84_000]),
   },
-  { programmeId: 'sports', drawing: drawn(['f', SHORT_FREEZE.startMs, SHORT_FREEZE.endMs]) },
+  { programmeId: 'weather', drawing: drawn(['f', SHORT_FREEZE.startMs, SHORT_FREEZE.endMs]) },
 ].map((stream) => ({ ...stream, key: Buffer.from(stream.programmeId) }));
 
 async function eventsOf(startMs: number, codec: ValueCodec): Promise<Placed[][]> {
