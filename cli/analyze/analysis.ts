@@ -8,6 +8,7 @@ import type { Clock } from '../../runtime/port.ts';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
 import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
+import { type DetectionConfig, settingsFor } from '../../topologies/detectors/settings.ts';
 import { DETECTORS, streamDetection } from '../../topologies/stream-detection.ts';
 
 /** One defect, over and done with, or still running where the input ended. */
@@ -42,6 +43,8 @@ export type AnalysisOptions = {
   readonly clock: Clock;
   /** For inputs without an end: how long to look. */
   readonly forMs?: number;
+  /** Settings of detectors; defaults, when left out. */
+  readonly config?: DetectionConfig;
   readonly signal: AbortSignal;
   readonly onProgress: (coveredMs: number) => void;
 };
@@ -64,8 +67,8 @@ export async function analyse(options: AnalysisOptions): Promise<Analysis> {
     streamId: options.streamId,
     input: options.input,
     durationMs,
-    defects: defectsOf(options.streamId, chunks, durationMs),
-    notWatched: notWatched(watched),
+    defects: defectsOf(options.streamId, chunks, durationMs, options.config ?? null),
+    notWatched: notWatched(watched, options.config ?? null),
     chunks: watched,
     decoder: watched[0]!.decoder,
   };
@@ -107,8 +110,9 @@ function defectsOf(
   streamId: string,
   chunks: readonly FrameFeatures[],
   durationMs: number,
+  config: DetectionConfig | null,
 ): readonly AnalysedDefect[] {
-  const driver = new TopologyTestDriver(streamDetection);
+  const driver = new TopologyTestDriver(streamDetection, { config });
   for (const chunk of chunks) {
     driver.pipe('frame-features', chunk.programmeId, chunk, START_MS + chunk.basePtsMs + chunk.durationMs);
   }
@@ -138,11 +142,14 @@ function defectOf(streamId: string, last: StreamDefect, reason: string, duration
   };
 }
 
-function notWatched(chunks: readonly FrameFeatures[]): readonly string[] {
+function notWatched(chunks: readonly FrameFeatures[], config: DetectionConfig | null): readonly string[] {
   const hasVideo = chunks.some((chunk) => chunk.hasVideo && chunk.framePtsMs.length > 0);
   const hasAudio = chunks.some((chunk) => chunk.hasAudio && chunk.audioChannels > 0);
+  const scope = chunks[0]!;
   const judged = new Set(
-    DETECTORS.filter((detector) => detector.watches(detector.defaults)).map(({ type }) => type),
+    DETECTORS.filter(({ type, defaults, watches }) =>
+      watches(settingsFor(config, type, defaults, scope)),
+    ).map(({ type }) => type),
   );
   return DEFECT_TYPES.filter((type) => {
     if (!judged.has(type)) return true;

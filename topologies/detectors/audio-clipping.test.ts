@@ -45,8 +45,9 @@ test('half of the blocks are enough', () => {
   check('..22222222..', '');
 });
 
-test('a pause in which nothing clips is part of it while half of the last 2 s are clipped', () => {
+test('a pause in which nothing clips, as in speech, is part of it when it is short', () => {
   check('..####..####.....', 'open@1000 close@6000');
+  check('..####...####.....', 'open@1000 close@6500');
   check('..####....####.....', 'open@1000 close@3000 open@5000 close@7000');
 });
 

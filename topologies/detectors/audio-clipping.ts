@@ -15,16 +15,15 @@ const DEFAULTS = {
   peakCentiDbfsMin: -300,
   /** A block is clipped when more than this share of a channel's samples is within 1 dB of its peak, thousandths. */
   clipPermilleMax: 30,
-  /** Sound is clipped while at least this share of the last 2 s of blocks is, thousandths. */
-  blocksPermilleMin: 500,
 };
 
 const MEMO = {
   /** First clipped block of the run; null when there is none. */
   sinceMs: 'long?',
-  /** Blocks since then, {@link WINDOW_BLOCKS} at most, and which of them are clipped: one bit each, the latest lowest. */
+  /** Blocks since then, {@link BLOCKS_MIN} at most. */
   blocks: 'int',
-  clipped: 'int',
+  /** Clipped blocks since then less the others, {@link AHEAD_MAX} at most: half of them are clipped while it is not below 0. */
+  ahead: 'int',
   /** End of the block before. */
   nextMs: 'long',
 } as const;
@@ -36,7 +35,7 @@ export const audioClipping = audioBlockDetector({
   defaults: DEFAULTS,
   memo: {
     codec: structCodec({ version: 1, fields: MEMO }),
-    init: (): Memo => ({ sinceMs: null, blocks: 0, clipped: 0, nextMs: 0 }),
+    init: (): Memo => ({ sinceMs: null, blocks: 0, ahead: 0, nextMs: 0 }),
   },
   judge(block, settings, open, memo) {
     const { peakCentiDbfs, clipPermille, startMs, durationMs } = block;
@@ -51,15 +50,14 @@ export const audioClipping = audioBlockDetector({
     if (!follows) begin(clips ? startMs : null, memo);
     if (memo.sinceMs === null) return GOOD;
     memo.nextMs = startMs + durationMs;
-    memo.blocks = Math.min(memo.blocks + 1, WINDOW_BLOCKS);
-    memo.clipped = ((memo.clipped << 1) | (clips ? 1 : 0)) & WINDOW_MASK;
-    const clippedPermille = Math.floor((countBits(memo.clipped) * 1_000) / memo.blocks);
-    if (clippedPermille < settings.blocksPermilleMin) {
+    memo.blocks = Math.min(memo.blocks + 1, BLOCKS_MIN);
+    memo.ahead = Math.min(memo.ahead + (clips ? 1 : -1), AHEAD_MAX);
+    if (memo.ahead < 0) {
       begin(null, memo);
       return GOOD;
     }
     // A block that is not clipped ends nothing as long as enough of its neighbours are; and few blocks prove nothing.
-    if (!clips || (!open && memo.blocks < WINDOW_BLOCKS)) return UNKNOWN;
+    if (!clips || (!open && memo.blocks < BLOCKS_MIN)) return UNKNOWN;
     const confidencePermille = Math.min(1_000, 700 + 3 * (sharePermille - settings.clipPermilleMax));
     return { verdict: 'bad', confidencePermille, figure: sharePermille, sinceMs: memo.sinceMs };
   },
@@ -77,8 +75,10 @@ export const audioClipping = audioBlockDetector({
     `up to ${(run.figureMax / 10).toFixed(1)} % of the samples within 1 dB of the peak, for ${run.badToMs - run.startMs} ms`,
 });
 
-const WINDOW_BLOCKS = 20;
-const WINDOW_MASK = (1 << WINDOW_BLOCKS) - 1;
+/** So many blocks show what a share is. */
+const BLOCKS_MIN = 20;
+/** A pause in clipped speech may take this long, in blocks, however long it was clipped before. */
+const AHEAD_MAX = 15;
 /** Block starts are rounded to milliseconds. */
 const GAP_MS_MAX = 2;
 
@@ -89,12 +89,6 @@ function isClipped(peakCentiDbfs: number, sharePermille: number, settings: typeo
 function begin(sinceMs: number | null, memo: Memo): void {
   memo.sinceMs = sinceMs;
   memo.blocks = 0;
-  memo.clipped = 0;
+  memo.ahead = 0;
   memo.nextMs = 0;
-}
-
-function countBits(bits: number): number {
-  let count = 0;
-  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
-  return count;
 }
