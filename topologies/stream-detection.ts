@@ -8,12 +8,14 @@ import { audioPhaseInverted } from './detectors/audio-phase-inverted.ts';
 import { audioSilence } from './detectors/audio-silence.ts';
 import { chunkOrder, SIGNAL_DEFAULTS } from './detectors/chunk-order.ts';
 import { precedence } from './detectors/precedence.ts';
+import { ptsDiscontinuity } from './detectors/pts-discontinuity.ts';
 import type { Detector } from './detectors/sample-detector.ts';
 import type { Settings } from './detectors/settings.ts';
 import { signalLost } from './detectors/signal-lost.ts';
 import { healthKeyOf, streamHealth } from './detectors/stream-health.ts';
 import { streamKeyOf } from './detectors/stream-step.ts';
 import { videoBlack } from './detectors/video-black.ts';
+import { videoDecodeError } from './detectors/video-decode-error.ts';
 import { videoFlat } from './detectors/video-flat.ts';
 import { videoFrameDrop } from './detectors/video-frame-drop.ts';
 import { videoFreeze } from './detectors/video-freeze.ts';
@@ -26,12 +28,14 @@ export const DETECTORS: readonly Detector[] = [
   videoFreeze,
   videoFrameDrop,
   videoMissing,
+  videoDecodeError,
   audioMissing,
   audioSilence,
   audioClipping,
   audioChannelLost,
   audioPhaseInverted,
   audioLoudness,
+  ptsDiscontinuity,
 ];
 
 /** Defaults of every detector by defect type: what `checkDetectionConfig` checks a configuration against. */

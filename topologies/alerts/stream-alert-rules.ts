@@ -135,6 +135,7 @@ const RULES: { readonly [defectType: string]: StreamAlertRule } = {
     // One hiccup of half a second is on the record, and wakes nobody; what goes on does.
     pendingForMs: { ...GENERAL.pendingForMs, medium: 3_000 },
   },
+  'video-decode-error': { ...GENERAL, alertName: 'StreamVideoDecodeError', title: 'damaged pictures' },
   'audio-missing': { ...GENERAL, alertName: 'StreamAudioMissing', title: 'no sound track' },
   'audio-channel-lost': {
     ...GENERAL,
@@ -155,6 +156,11 @@ const RULES: { readonly [defectType: string]: StreamAlertRule } = {
     title: 'sound far from its loudness target',
     // A nuisance, and seldom a fault of the chain: nobody is woken up for it.
     severityOf: { low: 'info', medium: 'info', high: 'warning', critical: 'warning' },
+  },
+  'pts-discontinuity': {
+    ...GENERAL,
+    alertName: 'StreamPtsDiscontinuity',
+    title: 'a clock that stepped',
   },
   'signal-lost': { ...GENERAL, alertName: 'StreamSignalLost', title: 'no signal' },
   'probe-lost': {

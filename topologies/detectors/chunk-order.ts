@@ -102,6 +102,7 @@ function faultOf(chunk: FrameFeatures): string | null {
   const blocks = blocksIn(chunk);
   if (!fits(chunk.audioCorrelationPermille, blocks) || !fits(chunk.audioLoudnessCentiLufs, blocks))
     return 'audio columns have different numbers of blocks';
+  if (chunk.stepSizeMs.length !== chunk.stepPtsMs.length) return 'step columns have different lengths';
   const whole = chunk.audioChannels === 0 ? levels === 0 : levels % chunk.audioChannels === 0;
   return whole ? null : `${levels} audio levels do not fit ${chunk.audioChannels} channels`;
 }

@@ -28,7 +28,7 @@ export function defectIdOf(step: StreamStep, type: string, trackId: string, star
 
 /** `endMs` and `durationMs` are the piece's, not the whole transition's. */
 export function defectRecord(
-  event: 'open' | 'update' | 'close',
+  event: 'open' | 'update' | 'close' | 'point',
   piece: Readonly<Piece>,
   told: Transition,
   reason: string,

@@ -49,6 +49,8 @@ export type Recording = {
   readonly durationMs: number;
   /** Spans whose chunks never arrive. */
   readonly lost: readonly (readonly [fromMs: number, toMs: number])[];
+  /** Where the clock stepped, and by how much. */
+  readonly steps?: readonly (readonly [atMs: number, sizeMs: number])[];
 };
 
 export const CHARACTER_MS = 500;
@@ -86,7 +88,14 @@ export function draw(drawing: string, looks: Looks): Recording {
       const repeats = still && (before === character || ptsMs > fromMs);
       if (!repeats) anchorMs = ptsMs;
       const moved = still && !repeats ? { ...figures, diffMeanCenti: MOVING.diffMeanCenti } : figures;
-      frames.push({ ...MOVING, ...moved, ptsMs, anchorAgeMs: ptsMs - anchorMs, intervalMs: FRAME_MS });
+      frames.push({
+        ...MOVING,
+        isDamaged: false,
+        ...moved,
+        ptsMs,
+        anchorAgeMs: ptsMs - anchorMs,
+        intervalMs: FRAME_MS,
+      });
     }
     for (let startMs = fromMs; startMs < fromMs + CHARACTER_MS; startMs += BLOCK_MS) {
       const look = lookAt(startMs / BLOCK_MS);
@@ -145,6 +154,7 @@ export function tell(defects: readonly StreamDefect[], mainType: string): string
     const prefix = one.type === mainType ? '' : `${one.type}:`;
     const lastMs = one.startMs + one.durationMs;
     if (one.event === 'open') words.push(`${prefix}open@${one.startMs}`);
+    else if (one.event === 'point') words.push(`${prefix}point@${one.startMs}`);
     else if (one.event === 'update') words.push(`${prefix}${one.severity}@${lastMs}`);
     else words.push(`${prefix}close@${one.endMs}`);
   }
@@ -197,6 +207,7 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
   const frames = recording.frames.filter(({ ptsMs }) => ptsMs >= fromMs && ptsMs < toMs);
   // As the probe does it: a block is told by the chunk in which it begins.
   const blocks = recording.blocks.filter(({ startMs }) => startMs >= fromMs && startMs < toMs);
+  const steps = (recording.steps ?? []).filter(([atMs]) => atMs >= fromMs && atMs < toMs);
   const column = (name: keyof typeof MOVING | 'anchorAgeMs') => frames.map((frame) => frame[name]);
   return {
     programmeId: 'news',
@@ -238,8 +249,8 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
       .map(({ correlationPermille }) => correlationPermille),
     audioLoudnessCentiLufs: blocks.map(({ loudnessCentiLufs }) => loudnessCentiLufs),
     decodeErrors: 0,
-    decodeErrorPtsMs: [],
-    stepPtsMs: [],
-    stepSizeMs: [],
+    decodeErrorPtsMs: frames.filter(({ isDamaged }) => isDamaged).map(({ ptsMs }) => ptsMs - fromMs),
+    stepPtsMs: steps.map(([atMs]) => atMs - fromMs),
+    stepSizeMs: steps.map(([, sizeMs]) => sizeMs),
   };
 }

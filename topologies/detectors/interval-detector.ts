@@ -288,11 +288,11 @@ function close(
 }
 
 function transitionOf(
-  kind: Transition['kind'],
+  kind: 'open' | 'update' | 'close',
   run: Run,
   atMs: number,
   reason: string,
-  { type, trackId }: IntervalContext,
+  { type, trackId, settings }: IntervalContext,
 ): Transition {
   const watchedMs = run.seenMs + run.unseenMs;
   const sure = Math.floor(run.confidenceSum / run.samples);
@@ -305,6 +305,7 @@ function transitionOf(
     endMs: kind === 'close' ? run.badToMs : null,
     durationMs: run.badToMs - run.startMs,
     minMs: run.minMs,
+    joinMs: settings.joinMs,
     severity: run.severity,
     confidencePermille: watchedMs === 0 ? sure : Math.floor((sure * run.seenMs) / watchedMs),
     reason,

@@ -1,5 +1,8 @@
 /** Which type of defect takes precedence over which (definitions, section 1): it suppresses it where both hold. */
 
+/** A defect that is a point suppresses those that begin so near to it, ms before and after. */
+export const POINT_REACH_MS = 1_500;
+
 /** By the type that suppresses. `media` stands for every type that pictures, sound or captions show. */
 export const SUPPRESSES: { readonly [type: string]: readonly string[] } = {
   'video-black': ['video-flat', 'video-freeze', 'video-blur'],
@@ -11,6 +14,7 @@ export const SUPPRESSES: { readonly [type: string]: readonly string[] } = {
   'audio-silence': ['audio-loudness', 'audio-channel-lost', 'audio-phase-inverted'],
   'audio-clipping': ['audio-loudness'],
   'audio-channel-lost': ['audio-phase-inverted'],
+  'pts-discontinuity': ['video-missing', 'audio-missing', 'video-frame-drop', 'av-sync-offset'],
   'signal-lost': ['media', 'bitrate-drop'],
   'manifest-stale': ['video-missing', 'audio-missing', 'signal-lost'],
 };
@@ -32,6 +36,7 @@ const ORDER: readonly string[] = [
   'manifest-stale',
   'signal-lost',
   'probe-lost',
+  'pts-discontinuity',
   'video-missing',
   'video-block-corruption',
   'video-decode-error',

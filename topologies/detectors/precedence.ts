@@ -11,7 +11,7 @@ import { list, map, nullable, type StateOf, struct, structCodec } from '../../ru
 import { type Effect, NOTHING, type Reducer, type StepContext } from '../../runtime/topology.ts';
 import type { StreamDefect } from '../../schemas/records.ts';
 import { anchorRecord, defectIdOf, defectRecord, type Surroundings } from './defect-records.ts';
-import { rankOf, SUPPRESSES, suppresses } from './precedence-table.ts';
+import { POINT_REACH_MS, rankOf, SUPPRESSES, suppresses } from './precedence-table.ts';
 import { type StreamStep, type Transition, transition, transitions } from './stream-step.ts';
 import { newTimeline, sealedPresentationMs, TIMELINE_FIELDS, takeChunk } from './timeline.ts';
 
@@ -51,7 +51,7 @@ type Report = Surroundings & {
 
 export const precedence: Reducer<State, Transition | StreamStep, StreamDefect> = {
   name: 'precedence',
-  state: structCodec({ version: 2, fields: FIELDS }),
+  state: structCodec({ version: 3, fields: FIELDS }),
   init: () => ({ told: [], held: new Map(), past: [], timeline: newTimeline() }),
   step(state, input, context) {
     if (input.kind === 'timer') return NOTHING;
@@ -88,7 +88,9 @@ function resolve(
   const report: Report = { ...around, state, sealedMs: sealedPresentationMs(timeline, sealedUpToMs), out };
   const told = state.told;
   state.told = [];
-  for (const one of inTime(told)) take(one, report);
+  // A point holds back what began before it as well: it is looked at first.
+  for (const one of told) if (one.kind === 'point') onPoint(one, report);
+  for (const one of inTime(told.filter(({ kind }) => kind !== 'point'))) take(one, report);
   if (step.kind === 'features') reportWhatIsLeft(step.coveredToMs, report);
   else if (step.why === 'new-probe-run') {
     state.timeline = newTimeline();
@@ -129,6 +131,28 @@ function onOpen(told: Transition, report: Report): void {
   for (const other of inOrder(held)) {
     if (suppresses(told.type, other.told.type)) suppress(other, told, report);
   }
+}
+
+/** A point is reported at once, and holds back what begins about it and does not outlast its reach. */
+function onPoint(told: Transition, report: Report): void {
+  const { state, step, sealedMs } = report;
+  const { type, trackId, startMs, reason } = told;
+  const fromMs = startMs - POINT_REACH_MS;
+  const toMs = startMs + POINT_REACH_MS;
+  for (const other of inOrder(state.held)) {
+    if (!suppresses(type, other.told.type) || other.freeFromMs === null) continue;
+    if (other.freeFromMs < fromMs || other.freeFromMs >= toMs) continue;
+    closePiece(other, other.freeFromMs, `suppressed: ${type} takes precedence`, report);
+    other.freeFromMs = toMs;
+  }
+  remember({ ...told, startMs: fromMs }, toMs, state);
+  const piece = {
+    defectId: defectIdOf(step, type, trackId, startMs),
+    startMs,
+    revision: 1,
+    chargeFromMs: Math.max(startMs, sealedMs),
+  };
+  report.out.push(defectRecord('point', piece, told, reason, startMs, 0, report));
 }
 
 /** Where a defect is free of those that suppress it and have ended; its start when it never was under one. */
@@ -176,7 +200,8 @@ function onClose(one: Held, endMs: number, report: Report): void {
 /** Defects that came out from under another one are reported once they have lasted long enough since. */
 function reportWhatIsLeft(coveredToMs: number, report: Report): void {
   for (const one of inOrder(report.state.held)) {
-    if (one.piece !== null || one.freeFromMs === null || !isWhole(one, coveredToMs)) continue;
+    if (one.piece !== null || one.freeFromMs === null) continue;
+    if (!isWhole(one, coveredToMs - one.told.joinMs)) continue;
     openPiece(one, one.freeFromMs, one.freeFromMs + one.told.minMs, report);
   }
 }

@@ -16,6 +16,7 @@ const anyPicture = fc.record({
   still: fc.constantFrom(false, true, true),
   diffMeanCenti: fc.constantFrom(0, 4, 5, 19, 20, 150, 150, 450, 25_500),
   darkPermille: fc.constantFrom(0, 939, 940, 949, 950, 951, 1_000),
+  isDamaged: fc.constantFrom(false, false, false, true),
   lumaSpreadCenti: fc.constantFrom(20, 150, 151, 180, 181, 4_000),
 });
 const anyLevel = fc.constantFrom(-2_000, -2_000, -4_000, -5_999, -6_000, -6_001, -7_000, -9_000);
@@ -46,6 +47,7 @@ const anyConfig = fc.constantFrom<DetectionConfig | null>(
       'video-freeze': { minMs: 200, repeatPermilleMin: 0, motionCentiMin: 0 },
       'video-flat': { minMs: 200, chromaSpreadCentiMax: 1_000, chromaSpreadCentiStay: 1_000 },
       'video-frame-drop': { gapMsMin: 100, absentPermilleMin: 20 },
+      'video-decode-error': { minMs: 30, joinMs: 200 },
       'audio-silence': { minMs: 200 },
       'audio-missing': { minMs: 200, expectAudio: 1 },
       'video-missing': { minMs: 200, expectVideo: 1 },
@@ -108,6 +110,7 @@ function stepsOf(chunks: readonly AnyChunk[]) {
       diffMeanCenti: column('diffMeanCenti'),
       darkPermille: column('darkPermille'),
       lumaSpreadCenti: column('lumaSpreadCenti'),
+      decodeErrorPtsMs: times.filter((_, at) => drawn.pictures[at]!.isDamaged),
       audioChannels: drawn.channels,
       audioRmsCentiDbfs: levels,
       audioPeakCentiDbfs: levels.map((level) => level + 1_800),

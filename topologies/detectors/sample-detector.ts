@@ -42,7 +42,7 @@ import type { StreamStep, Transition } from './stream-step.ts';
 /** A detector as the topology takes it. */
 export type Detector = {
   readonly type: string;
-  readonly defaults: IntervalSettings;
+  readonly defaults: Settings;
   // biome-ignore lint/suspicious/noExplicitAny: each detector has a state of its own
   readonly reducer: Reducer<any, StreamStep, Transition>;
   /** The same by `judge` alone, without short cuts: what `reducer` is held to. */

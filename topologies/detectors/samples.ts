@@ -20,6 +20,8 @@ export type Frame = {
   readonly intervalMs: number;
   /** Chunks with the pictures before it were lost on the way; the probe had them. */
   readonly afterLoss: boolean;
+  /** The decoder told of errors or concealment just before it gave the picture out. */
+  readonly isDamaged: boolean;
 };
 
 /** One audio block, with one level for each channel. Valid while it is judged. */
@@ -125,6 +127,11 @@ export class Frames implements Samples<Frame>, Frame {
 
   get afterLoss(): boolean {
     return this.#jumped && this.#index === 0;
+  }
+
+  get isDamaged(): boolean {
+    const { decodeErrorPtsMs, framePtsMs } = this.#chunk;
+    return decodeErrorPtsMs.length > 0 && decodeErrorPtsMs.includes(framePtsMs[this.#index]!);
   }
 }
 

@@ -126,6 +126,7 @@ function forward(open: Open, told: Told): Effect<Transition> {
     trackId: '',
     startMs: open.startMs,
     minMs: 0,
+    joinMs: 0,
     severity: open.type === 'probe-lost' ? 'medium' : 'critical',
     confidencePermille: open.confidencePermille,
     evidenceFirstOffset: open.offset,

@@ -100,11 +100,11 @@ export function closeCauseOf(reason: string): CloseCause | null {
 
 /**
  * One step in the life of a defect as its detector sees it, before precedence. Presentation times; a `close` has
- * `endMs`. `atMs` is the point of the timeline at which the detector could know, which orders the transitions of all
+ * `endMs`, and a `point` is all of a defect that starts and ends at once. `atMs` is the point of the timeline at which the detector could know, which orders the transitions of all
  * detectors whatever chunks the features came in.
  */
 export const transition = struct({
-  kind: oneOf('open', 'update', 'close'),
+  kind: oneOf('open', 'update', 'close', 'point'),
   type: 'string',
   trackId: 'string',
   atMs: 'long',
@@ -114,6 +114,8 @@ export const transition = struct({
   durationMs: 'long',
   /** Least duration of the type: what precedence leaves over has to be as long. */
   minMs: 'long',
+  /** A defect that is not closed was bad within this time: its detector waits for more. */
+  joinMs: 'long',
   severity: oneOf('low', 'medium', 'high', 'critical'),
   confidencePermille: 'int',
   reason: 'string',
