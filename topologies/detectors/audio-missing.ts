@@ -13,9 +13,15 @@ export const audioMissing = detectorOf(
       ...MISSING_DEFAULTS,
       /** 1: sound is expected, also where it never was. */
       expectAudio: 0,
+      /**
+       * For so long after the last sound black pictures do not tell that it is missing, ms: so programmes end, with a sound
+       * track that is shorter than the pictures.
+       */
+      endingMs: 5_000,
     },
     memo: trackMemo,
-    judge: (sample, settings, _open, memo) => judgeTrack(sample, settings.expectAudio !== 0, memo),
+    judge: (sample, settings, _open, memo) =>
+      judgeTrack(sample, settings.expectAudio !== 0, memo, settings.endingMs),
     describe: (run) => `pictures without any sound packet for ${run.badToMs - run.startMs} ms`,
   },
   () => new SoundByPictures(),

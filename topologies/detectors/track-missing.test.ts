@@ -7,6 +7,7 @@ const LOOKS: Looks = {
   '.': {},
   a: { without: 'audio' },
   v: { without: 'video' },
+  b: { without: 'audio', darkPermille: 1_000 },
   // Pictures at one per half second.
   1: (index) => (index % 10 === 0 ? {} : { without: 'video' }),
 };
@@ -46,6 +47,13 @@ test('missing from the start is not watched, unless it is expected', () => {
   audio('aaaaaaaa..', 'open@0 close@4000', expected);
   audio('..........', '', expected);
   video('vvvvvvvv', 'open@0', { detectors: { 'video-missing': { expectVideo: 1 } } });
+});
+
+test('black pictures after the sound are the end of a programme; for long they are a fault like others', () => {
+  audio('....bbbbbbb', '');
+  audio(`....${'b'.repeat(14)}..`, 'open@2000 close@9000');
+  audio('....bbaaaa..', 'open@2000 close@5000');
+  audio('....aaaabbbb..', 'open@2000 close@6000');
 });
 
 test('lost chunks are no proof: what they held may have been whole', () => {

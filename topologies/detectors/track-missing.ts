@@ -16,6 +16,8 @@ export type TrackSample = {
   readonly presentToMs: number | null;
   /** Chunks before this sample were lost on the way. */
   readonly afterLoss: boolean;
+  /** The witness is a black picture. */
+  readonly isBlack: boolean;
 };
 
 export const MISSING_DEFAULTS = { ...INTERVAL_DEFAULTS, minMs: 2_000, joinMs: 0 } as const;
@@ -34,8 +36,11 @@ export const trackMemo = {
   init: (): TrackMemo => ({ presentToMs: null, missing: false }),
 };
 
-/** `expected`: the track counts as missing although it was never there. */
-export function judgeTrack(sample: TrackSample, expected: boolean, memo: TrackMemo): Judgement {
+/**
+ * `expected`: the track counts as missing although it was never there. `endingMs`: for so long black pictures alone are
+ * no witnesses.
+ */
+export function judgeTrack(sample: TrackSample, expected: boolean, memo: TrackMemo, endingMs = 0): Judgement {
   const { atMs, present, presentToMs, afterLoss } = sample;
   // What was lost on the way may have held the track.
   if (afterLoss && !memo.missing && memo.presentToMs !== null) memo.presentToMs = atMs;
@@ -47,6 +52,7 @@ export function judgeTrack(sample: TrackSample, expected: boolean, memo: TrackMe
   }
   if (memo.presentToMs === null && !expected) return UNKNOWN;
   const begins = !memo.missing;
+  if (begins && sample.isBlack && atMs - (memo.presentToMs ?? atMs) < endingMs) return UNKNOWN;
   memo.missing = true;
   const sinceMs = begins && memo.presentToMs !== null ? { sinceMs: memo.presentToMs } : {};
   return { verdict: 'bad', confidencePermille: 1_000, figure: 0, ...sinceMs };
@@ -70,6 +76,7 @@ abstract class WitnessedTrack implements Samples<TrackSample>, TrackSample {
   #after = 0;
   #index = 0;
 
+  abstract readonly isBlack: boolean;
   protected abstract readonly witnesses: number;
   protected abstract witnessMs(index: number): number;
   protected abstract witnessHoldMs(): number;
@@ -95,14 +102,19 @@ abstract class WitnessedTrack implements Samples<TrackSample>, TrackSample {
   }
 
   startMsAt(index: number): number {
-    if (index < this.#before) return this.witnessMs(index);
-    if (!this.#isThere) return this.witnessMs(index);
+    if (!this.#isThere || index < this.#before) return this.witnessMs(index);
     return index === this.#before ? this.#fromMs : this.witnessMs(index - this.#before - 1 + this.#after);
   }
 
   at(index: number): TrackSample {
     this.#index = index;
     return this;
+  }
+
+  /** Which witness the sample is; -1 when it stands for the track. */
+  protected get witness(): number {
+    if (!this.#isThere || this.#index < this.#before) return this.#index;
+    return this.#index === this.#before ? -1 : this.#index - this.#before - 1 + this.#after;
   }
 
   get settledToMs(): number {
@@ -156,13 +168,22 @@ export class SoundByPictures extends WitnessedTrack {
 
   protected extent() {
     const count = blocksIn(this.chunk);
-    return count === 0 ? null : ([blockMs(this.chunk, 0), blockMs(this.chunk, count)] as const);
+    const endMs = blockMs(this.chunk, count);
+    // One that comes late is the block that was under way when the sound stopped.
+    if (count === 0 || (count === 1 && endMs <= this.chunk.basePtsMs)) return null;
+    return [blockMs(this.chunk, 0), endMs] as const;
+  }
+
+  get isBlack(): boolean {
+    const { witness } = this;
+    return witness >= 0 && this.chunk.darkPermille[witness]! >= BLACK_PERMILLE_MIN;
   }
 }
 
 /** Pictures, with audio blocks as their witnesses. */
 export class PicturesBySound extends WitnessedTrack {
   readonly trackId = 'video';
+  readonly isBlack = false;
 
   protected get witnesses(): number {
     return blocksIn(this.chunk);
@@ -184,6 +205,7 @@ export class PicturesBySound extends WitnessedTrack {
   }
 }
 
+const BLACK_PERMILLE_MIN = 950;
 const BLOCK_SLACK_MS = 2;
 /** A picture is a witness for at most this long, or for two nominal intervals where pictures are rarer. */
 const PICTURE_HOLD_MS = 500;
