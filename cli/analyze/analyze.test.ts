@@ -98,6 +98,8 @@ test('for people: a timeline; for a browser: one page with plots and a picture o
   assert.equal(html.match(/data:image\/jpeg;base64,/g)?.length, 3);
   assert.doesNotMatch(html, /(?:src|href)="(?!data:)/, 'the page needs nothing else');
   assert.match(html, /aria-label="luma"/);
+  assert.match(html, /aria-label="loudness"/);
+  assert.match(html, /integrated loudness -\d+\.\d LUFS, loudness range \d+\.\d LU/);
 });
 
 test('exit codes: 1 for what --fail-on names, 3 for what cannot be read, 2 for wrong usage', async () => {

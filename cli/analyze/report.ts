@@ -1,6 +1,7 @@
 /** The analysis of one or several inputs as one page that needs nothing else. */
 import { mediaTime, seconds } from '../../consumers/tail/record-line.ts';
 import type { AnalysedDefect, Analysis } from './analysis.ts';
+import { type LoudnessPoint, loudnessOf } from './loudness-summary.ts';
 import { blocksOf, PLOT_WIDTH_PX, picturesOf, plotOf, type Sample, type Series } from './plots.ts';
 
 export type ReportPart = {
@@ -130,8 +131,30 @@ function plots(analysis: Analysis): string {
                   : null,
             })),
           }),
+          ...loudnessPlot(analysis, blocks, of('audio-')),
         ]),
   ].join('\n');
+}
+
+function loudnessPlot(
+  { chunks, durationMs }: Analysis,
+  samples: readonly Sample[],
+  defects: readonly AnalysedDefect[],
+): string[] {
+  const loudness = loudnessOf(chunks);
+  if (loudness === null) return [];
+  const line = (label: string, colour: string, figure: keyof LoudnessPoint): Series => ({
+    label,
+    colour,
+    figureOf: ({ atMs }) => loudness.points.get(atMs)?.[figure] ?? null,
+  });
+  const series = [
+    line('momentary (400 ms)', 'c', 'momentaryLufs'),
+    line('short-term (3 s)', 'a', 'shortTermLufs'),
+  ];
+  const sampleMs = 2 * chunks[0]!.audioBlockMs;
+  const axes = { title: 'loudness', unit: 'LUFS', min: -60, max: 0 };
+  return [plotOf({ durationMs, samples, sampleMs, defects, ...axes, series })];
 }
 
 /** Twice the nominal time between pictures: the slowest of all chunks. */
@@ -162,7 +185,23 @@ function soundTable({ chunks }: Analysis): string {
     const percent = count === 0 ? 0 : Math.round((under * 100) / count);
     return `<tr><td>${channel + 1}</td><td>${(peak / 100).toFixed(1)} dBFS</td><td>${(loudest / 100).toFixed(1)} dBFS</td><td>${percent} %</td></tr>`;
   });
-  return `<h2>Sound</h2><table><tr><th>channel</th><th>highest sample</th><th>loudest 100 ms</th><th>under -60 dBFS</th></tr>${rows.join('')}</table>`;
+  return `<h2>Sound</h2>${loudnessLine(chunks)}<table><tr><th>channel</th><th>highest sample</th><th>loudest 100 ms</th><th>under -60 dBFS</th></tr>${rows.join('')}</table>`;
+}
+
+function loudnessLine(chunks: Analysis['chunks']): string {
+  const loudness = loudnessOf(chunks);
+  if (loudness === null) return '';
+  const { integratedLufs, rangeLu, momentaryLufsMax, shortTermLufsMax, samplePeakDbfs } = loudness;
+  const figure = (value: number | null, unit: string): string =>
+    value === null ? 'none above the gate' : `${value.toFixed(1)} ${unit}`;
+  const figures = [
+    `integrated loudness ${figure(integratedLufs, 'LUFS')}`,
+    `loudness range ${figure(rangeLu, 'LU')}`,
+    `highest momentary ${figure(momentaryLufsMax, 'LUFS')}`,
+    `highest short-term ${figure(shortTermLufsMax, 'LUFS')}`,
+    `sample peak ${figure(samplePeakDbfs, 'dBFS')}`,
+  ];
+  return `<p>${figures.join(', ')}</p>`;
 }
 
 function escaped(text: string): string {
