@@ -24,10 +24,14 @@ class FakeRegistry {
   authorization: string | undefined;
   /** Answers that stand in for the registry's own, by method and path. */
   readonly overrides = new Map<string, Answer>();
+  /** The same, for one request each. */
+  readonly once = new Map<string, Answer>();
 
   answer(method: string, path: string, body: { schema?: string; compatibility?: string }): Answer {
     this.requests.push(`${method} ${path}`);
-    const override = this.overrides.get(`${method} ${path}`);
+    const request = `${method} ${path}`;
+    const override = this.once.get(request) ?? this.overrides.get(request);
+    this.once.delete(request);
     if (override !== undefined) return override;
     const [, root, name = '', last] = path.split('/');
     if (root === 'config')
@@ -126,6 +130,23 @@ describe('registerSchemas', () => {
     const stored = fake.schemas.length;
     assert.deepEqual(await registerSchemas(openRegistry(url)), first);
     assert.equal(fake.schemas.length, stored);
+  });
+
+  it('finds what an answer that was lost has made already', async () => {
+    const message = "An artifact with ID 'qos-alerts-value' in group 'null' already exists.";
+    fake.once.set('POST /subjects/qos-alerts-value/versions', {
+      status: 409,
+      body: { error_code: 409, message },
+    });
+    const [registered] = await registerSchemas(openRegistry(url), ['qos-alerts']);
+    assert.equal(registered!.schemaId, 1);
+    fake.overrides.set('POST /subjects/qos-alerts-value/versions', {
+      status: 409,
+      body: { error_code: 409, message },
+    });
+    await checkError('incompatible', /already exists/, () =>
+      registerSchemas(openRegistry(url), ['qos-alerts']),
+    );
   });
 
   it('corrects the level of a subject before it registers, so that the registry judges by it', async () => {

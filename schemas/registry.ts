@@ -2,6 +2,7 @@
  * The schema registry: any that speaks Confluent's API. The deploy step registers ({@link registerSchemas}); tasks only
  * look up ({@link lookUpSchemaIds}) and fetch what others wrote with ({@link learnWriterSchema}).
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import { schemaText } from './avsc-files.ts';
 import type { WriterSchemas } from './codec.ts';
@@ -126,6 +127,8 @@ export async function learnWriterSchema(
 
 const CLIENT_ID = 'everyview';
 const TIMEOUT_MS = 10_000;
+const ATTEMPTS_MAX = 5;
+const ATTEMPT_DELAY_MS = 200;
 const MEDIA_TYPE = 'application/vnd.schemaregistry.v1+json';
 const DEPLOY = 'run `everyview topics --deploy`';
 
@@ -141,15 +144,26 @@ async function registerSchema(registry: Registry, topic: TopicName): Promise<Reg
   const level = await compatibilityOf(registry, subject);
   // A subject that exists gets its level first, so that the registry judges the new version by it.
   if (level !== null && level !== compatibility) await setCompatibility(registry, subject, compatibility);
-  try {
-    const { id } = await registry.client.register(confluentSchema(topic), {
-      subject,
-      compatibility: COMPATIBILITY[compatibility],
-    });
-    return { topic, subject, schemaId: id, compatibility };
-  } catch (cause) {
-    throw registryError(registry, subject, cause);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const { id } = await registry.client.register(confluentSchema(topic), {
+        subject,
+        compatibility: COMPATIBILITY[compatibility],
+      });
+      return { topic, subject, schemaId: id, compatibility };
+    } catch (cause) {
+      if (!isHalfDone(cause) || attempt >= ATTEMPTS_MAX) throw registryError(registry, subject, cause);
+      await sleep(ATTEMPT_DELAY_MS * attempt);
+    }
   }
+}
+
+/**
+ * A registry that is slow to make a subject answers an error, and makes it all the same; the client's own second try meets
+ * what the first one made. The third finds the schema there.
+ */
+function isHalfDone(cause: unknown): boolean {
+  return cause instanceof Error && /artifact with id .* already exists/i.test(cause.message);
 }
 
 async function lookUpSchemaId(registry: Registry, topic: TopicName): Promise<number> {
