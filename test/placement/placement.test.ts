@@ -50,7 +50,7 @@ const SUBJECT = SUBJECTS.real;
 const TASKS = (TOPOLOGIES.length - 1) * PARTITIONS + 1;
 const STRUCK_MS_MAX = 120_000;
 /** Recent, because a broker refuses what is of the future, and deletes what is old. */
-const START_MS = Math.floor(systemClock.nowMs() / 10_000) * 10_000 - 1_800_000;
+const START_MS = Math.floor(systemClock.nowMs() / 600_000) * 600_000 - 1_800_000;
 
 const schemas = await openSchemas(cluster.registryUrl);
 const sources = await frozenSources(START_MS, schemas.codec);
@@ -236,30 +236,20 @@ test('backtest with changed thresholds: what a person predicts who knows what is
 });
 
 test('audit finds one byte that was changed on the disk of a broker, whether its checksum fits or not', async () => {
-  const alerts = reference.get('qos-alerts')![0]!;
-  const scores = reference.get('qos-scores')![0]!;
-  const folderOf = kafka.logFolderOf(0);
-  const live = await recordedLike(alerts.at(-3)!, 'qos-alerts');
-  const name = Buffer.from(live.value!).indexOf('Stream');
-  const score = await recordedLike(scores.at(-20)!, 'qos-scores');
+  const nameAt = ({ value }: CommittedRecord): number => Buffer.from(value!).indexOf('Stream');
+  const alert = await recordedLike(
+    'qos-alerts',
+    reference.get('qos-alerts')![0]!.find((one) => nameAt(one) > 0)!,
+  );
+  const score = await recordedLike('qos-scores', reference.get('qos-scores')![0]!.at(-20)!);
   await kafka.stop(0);
-  changeByte(folderOf, {
-    topic: 'qos-alerts',
-    partition: 0,
-    record: live,
-    byteAt: name,
-    isChecksumMended: true,
-  });
-  changeByte(folderOf, {
-    topic: 'qos-scores',
-    partition: 0,
-    record: score,
-    byteAt: 20,
-    isChecksumMended: false,
-  });
+  const change = (topic: string, record: CommittedRecord, byteAt: number, isChecksumMended: boolean): void =>
+    changeByte(kafka.logFolderOf(0), { topic, partition: 0, record, byteAt, isChecksumMended });
+  change('qos-alerts', alert, nameAt(alert), true);
+  change('qos-scores', score, 20, false);
   await kafka.startAgain(0);
 
-  const { code, out, err } = await everyview('audit', '--json');
+  const { code, out, err } = await everyview('audit', 'session-scoring', 'qos-alerting', '--json');
   assert.equal(code, 1, err);
   const found = JSON.parse(out).tasks.flatMap(({ difference }: AuditedTask) => difference ?? []);
   assert.deepEqual(
@@ -277,12 +267,12 @@ test('audit finds one byte that was changed on the disk of a broker, whether its
   );
   const [unreadable, differs] = found as readonly Difference[];
   assert.match(unreadable!.detail, /offset \d+ does not match its checksum/);
-  assert.equal(differs!.offset, live.offset);
+  assert.equal(differs!.offset, alert.offset);
   assert.match(differs!.detail, /^alertName: "Rtream\w+" live, "Stream\w+" in the replay$/);
 });
 
 /** The record of the deployed run that is equal to this one: the reference has other offsets. */
-async function recordedLike(wanted: CommittedRecord, topic: string): Promise<CommittedRecord> {
+async function recordedLike(topic: string, wanted: CommittedRecord): Promise<CommittedRecord> {
   const port = await openKafkajsPort({ brokers: kafka.brokers, clientId: 'look' });
   const found: CommittedRecord[] = [];
   try {
