@@ -7,7 +7,9 @@ import type { StreamSpecInput } from '../../producers/ingest/stream-spec.ts';
 import type { Clock } from '../../runtime/port.ts';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
+import { hasFrontPair } from '../../topologies/detectors/audio-pair.ts';
 import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
+import type { Detector } from '../../topologies/detectors/sample-detector.ts';
 import { type DetectionConfig, settingsFor } from '../../topologies/detectors/settings.ts';
 import { DETECTORS, streamDetection } from '../../topologies/stream-detection.ts';
 
@@ -145,14 +147,19 @@ function defectOf(streamId: string, last: StreamDefect, reason: string, duration
 function notWatched(chunks: readonly FrameFeatures[], config: DetectionConfig | null): readonly string[] {
   const hasVideo = chunks.some((chunk) => chunk.hasVideo && chunk.framePtsMs.length > 0);
   const hasAudio = chunks.some((chunk) => chunk.hasAudio && chunk.audioChannels > 0);
+  const hasPair = chunks.some(({ audioChannels }) => hasFrontPair(audioChannels));
   const scope = chunks[0]!;
-  const judged = new Set(
-    DETECTORS.filter(({ type, defaults, watches }) =>
-      watches(settingsFor(config, type, defaults, scope)),
-    ).map(({ type }) => type),
+  const settingsOf = ({ type, defaults }: Detector) => settingsFor(config, type, defaults, scope);
+  const judged = new Map(
+    DETECTORS.filter((detector) => detector.watches(settingsOf(detector))).map((one) => [one.type, one]),
   );
   return DEFECT_TYPES.filter((type) => {
-    if (!judged.has(type)) return true;
+    const detector = judged.get(type);
+    if (detector === undefined) return true;
+    // A track is missing by the word of the other one, and when it was there or has to be.
+    if (type === 'audio-missing') return !(hasVideo && (hasAudio || settingsOf(detector).expectAudio === 1));
+    if (type === 'video-missing') return !(hasAudio && (hasVideo || settingsOf(detector).expectVideo === 1));
+    if (type === 'audio-channel-lost' || type === 'audio-phase-inverted') return !hasPair;
     return (type.startsWith('video-') && !hasVideo) || (type.startsWith('audio-') && !hasAudio);
   });
 }

@@ -115,3 +115,24 @@ test('exit codes: 1 for what --fail-on names, 3 for what cannot be read, 2 for w
   for (const wrong of [[clip, '--fail-on', 'video-frieze'], [], ['concat:a|b']])
     assert.equal((await analyze(...wrong)).exitCode, 2, wrong.join(' '));
 });
+
+test('--expect: tracks that have to be there and the loudness that is meant; without it nobody can tell', async () => {
+  const mute = path.join(folder.path, 'mute.mkv');
+  await ffmpeg('-i', clip, '-an', '-c', 'copy', mute);
+  const summaryOf = (out: string) => linesOf(out).at(-1)!;
+  const alone = await analyze(mute, '--json');
+  assert.ok((summaryOf(alone.out).notWatched as string[]).includes('audio-missing'));
+  const rules = path.join(folder.path, 'rules.json');
+  const stream = { streamId: 'news', input: 'mute.mkv', video: true, audio: true, loudnessLufs: -23 };
+  writeFileSync(rules, JSON.stringify({ streams: [stream] }));
+  for (const inputs of [[], [mute]]) {
+    const { out } = await analyze(...inputs, '--expect', rules, '--json');
+    const found = linesOf(out).find(({ type }) => type === 'audio-missing')!;
+    assert.deepEqual([found.streamId, found.startMs, found.open], ['news', 0, true]);
+    assert.ok(!(summaryOf(out).notWatched as string[]).includes('audio-missing'));
+  }
+  writeFileSync(rules, '{"streams":[{"streamId":"news","input":"x","loudness":-23}]}');
+  const wrong = await analyze('--expect', rules);
+  assert.equal(wrong.exitCode, 2);
+  assert.match(wrong.err, /rules\.json: streams\.0: .*loudness/);
+});

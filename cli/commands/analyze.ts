@@ -1,13 +1,21 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { IngestError, inputKindOf } from '../../producers/ingest/stream-spec.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
+import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
 import { SEVERITIES } from '../../topologies/detectors/stream-step.ts';
 import { type AnalysedDefect, type Analysis, analyse, UnreadableInput } from '../analyze/analysis.ts';
 import { analysisLines, analysisObjects } from '../analyze/analysis-text.ts';
+import {
+  configOf,
+  type Expectation,
+  expectationFor,
+  inputOf,
+  parseExpectations,
+} from '../analyze/expectations.ts';
 import { reportHtml } from '../analyze/report.ts';
 import { thumbnailsOf } from '../analyze/thumbnails.ts';
 import type { Action, CliContext } from '../context.ts';
@@ -23,6 +31,7 @@ export type AnalyzeOptions = {
   readonly html?: string;
   readonly for?: number;
   readonly failOn?: readonly string[];
+  readonly expect?: string;
 };
 
 const EXIT_HIT = 1;
@@ -37,7 +46,10 @@ export function addAnalyze(program: Command, run: (options: AnalyzeOptions) => P
       'Decodes each input as fast as the machine can, and tells every defect: a timeline here, a page with pictures, or ' +
         'NDJSON. It is the same code that watches live streams, and finds the same.',
     )
-    .argument('<input...>', 'files, or http(s) addresses of HLS playlists')
+    .argument(
+      '[input...]',
+      'files, or http(s) addresses of HLS playlists; all that --expect names, when left out',
+    )
     .option('--json', 'NDJSON on stdout: a line for each defect, then a summary of each input', false)
     .option(
       '--html <file>',
@@ -49,6 +61,10 @@ export function addAnalyze(program: Command, run: (options: AnalyzeOptions) => P
       'end with 1 when there is one: any, a severity or worse (low, medium, high, critical), or types with commas',
       failOn,
     )
+    .option(
+      '--expect <file>',
+      'JSON of what each input should be like: tracks that have to be there, loudnessLufs that is meant',
+    )
     .addHelpText(
       'after',
       `
@@ -57,6 +73,9 @@ Examples:
   $ everyview analyze master.mp4 proxy.mp4 --html report.html
   $ everyview analyze clip.mp4 --json | jq 'select(.type == "video-freeze")'
   $ everyview analyze upload.mp4 --fail-on high || echo refused
+  $ everyview analyze --expect house-rules.json
+
+A file for --expect: {"streams":[{"streamId":"news","input":"news.mp4","video":true,"audio":true,"loudnessLufs":-23}]}
 
 Exit codes: 0 done, 1 --fail-on hit, 2 wrong usage, 3 an input cannot be read. What is under "not judged" was not looked
 at: no line about it does not mean that it is good.`,
@@ -66,7 +85,7 @@ at: no line about it does not mean that it is good.`,
 
 export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
   const { err, env, interruption } = context;
-  const streams = named(options.inputs);
+  const streams = streamsOf(options);
   const view = progressView(err);
   const ffmpeg = await resolveFfmpeg({
     allowInstall: true,
@@ -77,8 +96,9 @@ export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
   view.end();
   const found: AnalysedDefect[] = [];
   const parts: { analysis: Analysis; thumbnails: ReadonlyMap<number, string> }[] = [];
-  for (const { streamId, input } of streams) {
-    const analysis = await analysed(context, options, streamId, input, ffmpeg.path);
+  for (const stream of streams) {
+    const { input } = stream;
+    const analysis = await analysed(context, options, stream, ffmpeg.path);
     found.push(...analysis.defects);
     if (options.json) for (const object of analysisObjects(analysis)) jsonLine(context.out, object);
     else for (const text of analysisLines(analysis, context.out)) line(context.out, text);
@@ -98,8 +118,7 @@ export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
 async function analysed(
   { err, interruption }: CliContext,
   options: AnalyzeOptions,
-  streamId: string,
-  input: string,
+  { streamId, input, config }: AnalysedStream,
   ffmpegPath: string,
 ): Promise<Analysis> {
   const progress = progressLine(err);
@@ -111,6 +130,7 @@ async function analysed(
       clock: systemClock,
       signal: interruption.signal,
       onProgress: (coveredMs) => progress.show(`${streamId}: ${(coveredMs / 1_000).toFixed(0)} s looked at`),
+      ...(config === null ? {} : { config }),
       ...(options.for === undefined ? {} : { forMs: options.for }),
     });
   } catch (error) {
@@ -127,6 +147,45 @@ async function analysed(
     throw error;
   } finally {
     progress.end();
+  }
+}
+
+type AnalysedStream = {
+  readonly streamId: string;
+  readonly input: string;
+  readonly config: DetectionConfig | null;
+};
+
+/** The inputs that were given, or those of the file of expectations, each with what is expected of it. */
+function streamsOf({ inputs, expect }: AnalyzeOptions): readonly AnalysedStream[] {
+  if (expect === undefined) {
+    if (inputs.length === 0)
+      throw new UsageError('there is no input', 'Give a media file or an HLS playlist');
+    return named(inputs).map((one) => ({ ...one, config: null }));
+  }
+  const expectations = expectationsIn(expect);
+  const folder = path.dirname(expect);
+  if (inputs.length === 0)
+    return expectations.map((one) => ({
+      streamId: one.streamId,
+      input: inputOf(one, folder),
+      config: configOf(one),
+    }));
+  return named(inputs).map(({ streamId, input }) => {
+    const found = expectationFor(input, expectations, folder);
+    return { streamId: found?.streamId ?? streamId, input, config: found === null ? null : configOf(found) };
+  });
+}
+
+function expectationsIn(file: string): readonly Expectation[] {
+  try {
+    return parseExpectations(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(
+      `--expect ${file}: ${why}`,
+      'It has to be JSON: {"streams":[{"streamId":"news","input":"news.mp4","audio":true}]}',
+    );
   }
 }
 
