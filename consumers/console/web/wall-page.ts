@@ -71,12 +71,19 @@ function Tile({ stream, audience }: { readonly stream: StreamTile; readonly audi
   </article>`;
 }
 
-/** A cell for each 10 s of the last half hour. */
+const POINT_MS = 10_000;
+
+/** How much of the 10 s was under a defect, percent; a little at least, so that it is seen. */
+function shareOf({ defectMs }: HealthPoint): number {
+  return Math.max(15, Math.min(100, Math.round((defectMs * 100) / POINT_MS)));
+}
+
+/** A cell for each 10 s of the last half hour, filled as far as it was under a defect. */
 function History({ past }: { readonly past: readonly HealthPoint[] }) {
   const cells = past.slice(-60);
   const bad = cells.filter(({ status }) => status === 'defective').length;
   return html`<div class="history" role="img" aria-label=${`${bad} of the last ${cells.length} spans of 10 s defective`}>
-    ${cells.map((point) => html`<i class=${point.status} title=${`${clock(point.atMs)}: ${STATUS[point.status]?.[1] ?? point.status}`}></i>`)}
+    ${cells.map((point) => html`<i class=${point.status} style=${`--share:${shareOf(point)}%`} title=${`${clock(point.atMs)}: ${STATUS[point.status]?.[1] ?? point.status}`}></i>`)}
     <${Spark} values=${cells.map(({ coveragePermille }) => coveragePermille)} max=${1000} label="coverage" />
   </div>`;
 }
