@@ -52,12 +52,12 @@ export const audioClipping = audioBlockDetector({
     memo.nextMs = startMs + durationMs;
     memo.blocks = Math.min(memo.blocks + 1, BLOCKS_MIN);
     memo.ahead = Math.min(memo.ahead + (clips ? 1 : -1), AHEAD_MAX);
-    if (memo.ahead < 0) {
+    if (memo.ahead < AHEAD_MIN) {
       begin(null, memo);
       return GOOD;
     }
-    // A block that is not clipped ends nothing as long as enough of its neighbours are; and few blocks prove nothing.
-    if (!clips || (!open && memo.blocks < BLOCKS_MIN)) return UNKNOWN;
+    // Nothing is said while it is less than half: a pause in speech, or the end. And few blocks prove nothing.
+    if (!clips || memo.ahead < 0 || (!open && memo.blocks < BLOCKS_MIN)) return UNKNOWN;
     const confidencePermille = Math.min(1_000, 700 + 3 * (sharePermille - settings.clipPermilleMax));
     return { verdict: 'bad', confidencePermille, figure: sharePermille, sinceMs: memo.sinceMs };
   },
@@ -79,6 +79,8 @@ export const audioClipping = audioBlockDetector({
 const BLOCKS_MIN = 20;
 /** A pause in clipped speech may take this long, in blocks, however long it was clipped before. */
 const AHEAD_MAX = 15;
+/** So far behind, in blocks, it was no pause: the run is over. */
+const AHEAD_MIN = -4;
 /** Block starts are rounded to milliseconds. */
 const GAP_MS_MAX = 2;
 
