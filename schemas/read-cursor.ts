@@ -110,14 +110,15 @@ export function asciiIn(cursor: ReadCursor, start: number, end: number): string 
   const sample = view.getInt32(from + ((length - 4) >>> 1), true) ^ Math.imul(lastWord, 0x85ebca6b) ^ length;
   const slot = Math.imul(sample, 0x9e3779b1) >>> CACHE_SHIFT;
   let known = slot * CACHED_WORDS;
-  const cached = CACHE[slot]!;
-  if (cached.length === length && CACHE_WORDS[known + CACHED_WORDS - 1] === lastWord) {
+  if (CACHE_WORDS[known + CACHED_WORDS - 1] === lastWord) {
     let at = from;
     while (at < last && CACHE_WORDS[known] === view.getInt32(at, true)) {
       at += 4;
       known++;
     }
-    if (at >= last) return cached;
+    // only now, as a string lies anywhere in memory
+    const cached = CACHE[slot]!;
+    if (at >= last && cached.length === length) return cached;
     known = slot * CACHED_WORDS;
   }
   let bits = lastWord;
