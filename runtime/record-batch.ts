@@ -4,6 +4,7 @@
  */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import * as layout from './batch-layout.ts';
+import { type BytesView, copyBytes, viewOf } from './copy-bytes.ts';
 import { crc32c } from './crc32c.ts';
 import { LogError, type TimestampType } from './port.ts';
 
@@ -38,6 +39,7 @@ export const NO_PRODUCER: BatchSeal = {
  */
 export class BatchBuilder {
   #bytes: Uint8Array;
+  #view: BytesView;
   #end = layout.BATCH_HEADER_BYTES;
   #recordCount = 0;
   #baseTimestampMs = -1;
@@ -45,6 +47,7 @@ export class BatchBuilder {
 
   constructor(sizeHintBytes = 1 << 14) {
     this.#bytes = new Uint8Array(Math.max(sizeHintBytes, layout.BATCH_HEADER_BYTES));
+    this.#view = viewOf(this.#bytes);
   }
 
   get recordCount(): number {
@@ -100,8 +103,18 @@ export class BatchBuilder {
     bytes[at++] = 0;
     at = layout.writeVarlong(bytes, at, timestampDelta);
     at = layout.writeVarint(bytes, at, offsetDelta);
-    at = writeField(bytes, at, keyBytes, keyStart, keyLength);
-    at = writeField(bytes, at, valueBytes, valueStart, valueLength);
+    at = layout.writeVarint(bytes, at, Math.max(keyLength, -1));
+    if (keyLength > 0) {
+      if (keyBytes !== keyView.bytes) keyView = viewOf(keyBytes);
+      copyBytes(this.#view, at, keyView, keyStart, keyLength);
+      at += keyLength;
+    }
+    at = layout.writeVarint(bytes, at, Math.max(valueLength, -1));
+    if (valueLength > 0) {
+      if (valueBytes !== valueView.bytes) valueView = viewOf(valueBytes);
+      copyBytes(this.#view, at, valueView, valueStart, valueLength);
+      at += valueLength;
+    }
     this.#end = writeHeaders(bytes, at, headers);
     this.#recordCount++;
     if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
@@ -142,6 +155,7 @@ export class BatchBuilder {
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#end));
     this.#bytes = grown;
+    this.#view = viewOf(grown);
   }
 }
 
@@ -287,6 +301,9 @@ export function corruptBatch(baseOffset: number, what: string, cause?: unknown):
 }
 
 const NO_BYTES = new Uint8Array(0);
+/** Where the latest keys and values came from: mostly the next ones come from there as well. */
+let keyView = viewOf(NO_BYTES);
+let valueView = viewOf(NO_BYTES);
 const TIMESTAMP_MS_MAX = 2 ** 51;
 /** Far above message.max.bytes times any honest ratio: keeps a forged batch from eating the memory. */
 const DECOMPRESSED_BYTES_MAX = 256 << 20;
