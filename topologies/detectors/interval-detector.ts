@@ -169,7 +169,13 @@ export function breakOff(
   atMs: number,
   context: IntervalContext,
 ): void {
-  if (state.run !== null) close(state, cause, sentence, Math.max(atMs, state.run.badToMs), context);
+  const { run } = state;
+  if (run !== null) {
+    const closedAtMs = Math.max(atMs, run.badToMs);
+    // It was over, and only waited for more of the same.
+    if (run.ended) close(state, 'recovered', 'good again', closedAtMs, context);
+    else close(state, cause, sentence, closedAtMs, context);
+  }
   Object.assign(state, newIntervalState());
 }
 

@@ -17,7 +17,7 @@ const anyPicture = fc.record({
   diffMeanCenti: fc.constantFrom(0, 4, 5, 19, 20, 150, 150, 450, 25_500),
   darkPermille: fc.constantFrom(0, 939, 940, 949, 950, 951, 1_000),
   isDamaged: fc.constantFrom(false, false, false, true),
-  lumaSpreadCenti: fc.constantFrom(20, 150, 151, 180, 181, 4_000),
+  lumaSpreadCenti: fc.constantFrom(20, 200, 201, 240, 241, 4_000),
 });
 const anyLevel = fc.constantFrom(-2_000, -2_000, -4_000, -5_999, -6_000, -6_001, -7_000, -9_000);
 const anyChunk = fc.record({

@@ -6,7 +6,7 @@ const check = checkerFor(videoFlat, {
   '.': {},
   '#': { lumaSpreadCenti: 20, chromaSpreadCenti: 10 },
   // Noise: now a little above the limits, now below.
-  n: (index) => ({ lumaSpreadCenti: index % 3 === 0 ? 170 : 120, chromaSpreadCenti: 60 }),
+  n: (index) => ({ lumaSpreadCenti: index % 3 === 0 ? 230 : 170, chromaSpreadCenti: 60 }),
   // A black picture is even, too, but that has a type of its own.
   b: { lumaSpreadCenti: 20, chromaSpreadCenti: 10, darkPermille: 1_000 },
   // One colour with a line of text, and a logo of one luma and another colour.

@@ -9,13 +9,13 @@ export const videoFlat = frameDetector({
     ...INTERVAL_DEFAULTS,
     minMs: 2_000,
     joinMs: 0,
-    /** Standard deviation of luma up to which a picture is even, hundredths of a code value: noise stays below. */
-    lumaSpreadCentiMax: 150,
+    /** Standard deviation of luma up to which a picture is even, hundredths of a code value: noise comes to 110 at 720p. */
+    lumaSpreadCentiMax: 200,
     /** The same for Cb and Cr together. */
-    chromaSpreadCentiMax: 100,
+    chromaSpreadCentiMax: 250,
     /** An open defect goes on up to these: noise about the threshold is no change. */
-    lumaSpreadCentiStay: 180,
-    chromaSpreadCentiStay: 120,
+    lumaSpreadCentiStay: 240,
+    chromaSpreadCentiStay: 300,
     /** From this share of dark pixels on the picture is black, and no longer flat, thousandths. */
     darkPermilleLimit: 950,
   },

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { cut, defectsOf, draw, everySecond, tell } from './drawn-stream.ts';
+import { cut, defectsOf, draw, eventChunk, everySecond, tell } from './drawn-stream.ts';
+import { closeCauseOf } from './stream-step.ts';
 import { videoFrameDrop } from './video-frame-drop.ts';
 
 const [picture] = draw('.', { '.': {} }).frames;
@@ -111,4 +112,13 @@ test('repeated pictures are no drop, nor are lost chunks', () => {
     ),
     [],
   );
+});
+
+test('a stream that ends while more of it is waited for ends good', () => {
+  const times = steady(25, 1, 7_000).filter(within(5_000, 5_600, () => false));
+  const frames = times.map((us) => ({ ...picture!, ptsMs: us / 1_000 }));
+  const recording = { frames, blocks: [], durationMs: 7_000, lost: [] };
+  const chunks = [...cut(recording, everySecond(recording)), eventChunk('end', 99, 7_000)];
+  const last = defectsOf([videoFrameDrop], chunks).findLast(({ event }) => event !== 'anchor')!;
+  assert.deepEqual([last.event, last.endMs, closeCauseOf(last.reason)], ['close', 5_600, 'recovered']);
 });

@@ -178,7 +178,7 @@ function judgeGap(frame: Frame, gapMs: number, settings: Settings, open: boolean
   addDeficit(ptsMs, dueMs, deficitUs, memo.cells);
   memo.sinceEndUs += deficitUs;
   if (deficitUs <= JITTER_US) return GOOD;
-  const varyingUs = Math.floor((3_000_000 * memo.deviationUs) / memo.meanUs);
+  const varyingUs = Math.floor((5_000_000 * memo.deviationUs) / memo.meanUs);
   const lastUs = deficitIn(memo.cells, ptsMs, 0);
   const steady = 20 * memo.deviationUs <= memo.meanUs && gapMs > 2 * memo.gapMsMax;
   const isLong = steady && gapMs >= settings.gapMsMin && gapMs * 1_000 >= 3 * expectedUs;
