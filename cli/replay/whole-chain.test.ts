@@ -186,6 +186,24 @@ test('one byte that was changed is found where it is, whichever byte of whicheve
   }
 });
 
+test('a checksum that does not fit: audit names who wrote it and the tasks that read it, backtest the place', async () => {
+  const at = { topic: 'stream-defects', partition: 1 };
+  const record = run.broker.dump(at.topic, at.partition).find(({ value }) => value !== null)!;
+  const port = damagedPort(run.port, { ...at, record, byteAt: 9, isChecksumMended: false });
+  const found = (await audited({ port })).filter(({ difference }) => difference !== null);
+  const scoring = Array.from({ length: PARTITIONS }, (_, task) => `session-scoring ${task}`);
+  assert.deepEqual(
+    found.map(({ topology, task }) => `${topology} ${task}`),
+    ['stream-detection 1', ...scoring, 'qos-alerting 0'],
+  );
+  for (const { difference } of found) {
+    const { topic, partition, kind, detail } = difference!;
+    assert.deepEqual([topic, partition, kind], [at.topic, at.partition, 'unreadable']);
+    assert.match(detail, /does not match its checksum/);
+  }
+  await assert.rejects(tried(undefined, { port }), /stream-defects\/1: .* does not match its checksum/);
+});
+
 test('a patience that nobody needs changes nothing', async () => {
   const { diff } = await tried({ scoring: { sealWaitMs: 60_000, model: 'iqx-1' } });
   assert.ok(isWithoutDifference(diff), JSON.stringify(diff));
