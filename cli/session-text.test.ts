@@ -30,6 +30,7 @@ test('windows in order, the highest revision of each; what is not told is a dash
     ],
     plain,
   );
+  assert.equal(lines[0], 'session abc, 1970-01-01T00:00:10.000Z to 1970-01-01T00:00:30.000Z');
   assert.match(lines[2]!, /outcome play; score none so far; start not told/);
   assert.match(lines[5]!, /^00:00:10 +95 +- +playing +0 s +- +- +player +100 %$/);
   assert.match(lines[6]!, /^00:00:20 +70 +stalls 30 +playing +0 s +1, 2 s/);

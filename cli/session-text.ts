@@ -16,7 +16,7 @@ export function sessionLines(scores: readonly QosScore[], terminal: Terminal): s
   const windows = [...latest.values()].sort((a, b) => a.windowStartMs - b.windowStartMs);
   const told = final ?? windows.at(-1)!;
   return [
-    styled(terminal, 'bold', `session ${told.sessionId}`),
+    styled(terminal, 'bold', `session ${told.sessionId}`) + spanOf(windows),
     `  ${factsOf(told)}`,
     `  ${outcomeOf(told, final)}`,
     '',
@@ -29,6 +29,13 @@ export function sessionLines(scores: readonly QosScore[], terminal: Terminal): s
       ? ['the session goes on, or fell silent: its final record is not there yet']
       : finalLines(final)),
   ];
+}
+
+/** The rows of the table have the time of day alone. */
+function spanOf(windows: readonly QosScore[]): string {
+  const [first, last] = [windows[0], windows.at(-1)];
+  if (first === undefined || last === undefined) return '';
+  return `, ${isoTime(first.windowStartMs)} to ${isoTime(last.windowEndMs)}`;
 }
 
 function factsOf(one: QosScore): string {
