@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { schemaText } from '../../schemas/avsc-files.ts';
+import { blankRecord } from '../../schemas/blank-record.ts';
 import type { QosAlert } from '../../schemas/records.ts';
 import { AFTERMATH_MS, compareAudience, type LabelledIncident } from './audience-comparison.ts';
 
@@ -123,3 +124,13 @@ function alertOf(changes: Partial<QosAlert>): QosAlert {
   const usual = { alertId: 'alert', version: 1, alertName: 'Test', scope: 'audience', status: 'firing' };
   return { ...(Object.fromEntries(empty) as QosAlert), ...usual, ...changes };
 }
+
+test('an alert about a programme that cites a defect of its stream is about that defect', () => {
+  const of = (fields: Partial<QosAlert>) =>
+    blankRecord('qos-alerts', { alertId: 'x', scope: 'audience', firedAtMs: END_MS - 1, ...fields });
+  const cited = { verdict: 'source', defectIds: ['freeze-1'] };
+  const falseOnes = (alert: QosAlert) => compareAudience([], [alert], END_MS).falseAlarms.length;
+  assert.equal(falseOnes(of({ programmeId: 'news', ...cited })), 0);
+  assert.equal(falseOnes(of({ programmeId: 'news' })), 1);
+  assert.equal(falseOnes(of({ cdn: 'cdn-b', ...cited })), 1);
+});

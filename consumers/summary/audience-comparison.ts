@@ -68,7 +68,8 @@ export const AFTERMATH_MS = 60_000;
 /**
  * An incident is found by a fired alert of the expected scope with exactly the expected labels that fired between its
  * start and {@link AFTERMATH_MS} after its end. An alert about a wider or a narrower cohort in that time is related; any
- * other audience alert is a false alarm. Stream alerts are judged elsewhere, and are never false here.
+ * other audience alert is a false alarm, unless it says that the programme's own stream was defective. Stream alerts are
+ * judged elsewhere, and are never false here.
  *
  * @param runEndMs log time up to which alerts were read
  */
@@ -90,11 +91,16 @@ export function compareAudience(
     });
   return {
     incidents: results,
-    falseAlarms: fired.filter(({ scope, alertId }) => scope === 'audience' && !explained.has(alertId)),
+    falseAlarms: fired.filter((alert) => !explained.has(alert.alertId) && isFalse(alert)),
     incidentToAlert: latencyFigures(
       results.flatMap(({ alertAfterMs }) => (alertAfterMs === null ? [] : [alertAfterMs])),
     ),
   };
+}
+
+/** One about a programme that cites a defect of its stream is about that defect, which is judged elsewhere. */
+function isFalse({ scope, verdict, programmeId, defectIds }: QosAlert): boolean {
+  return scope === 'audience' && !(verdict === 'source' && programmeId !== '' && defectIds.length > 0);
 }
 
 function resultOf(
