@@ -6,6 +6,7 @@ import { applicationIdOf, partitionCounts, writerTasksOf } from '../runtime/depl
 import { openKafkajsPort } from '../runtime/kafkajs-port.ts';
 import type { LogPort } from '../runtime/port.ts';
 import { systemClock } from '../runtime/system-clock.ts';
+import { textOf } from '../runtime/take-over.ts';
 import type { FetchingCodec, TaskLimits } from '../runtime/task.ts';
 import type { Topology } from '../runtime/topology.ts';
 import { registryCodec } from '../runtime/value-codec.ts';
@@ -117,6 +118,12 @@ function logEvent(log: Logger, event: WorkerEvent): void {
       break;
     case 'restoring':
       log.debug(event, `task ${event.task} restores ${event.store}: ${event.remaining} to go`);
+      break;
+    case 'hanging-transaction':
+      log.warn(
+        { task: event.task, outcome: event.outcome },
+        `task ${event.task}: an earlier transaction was open for ever in ${event.open.map(textOf).join(', ')}; ${event.outcome === 'commit' ? 'committed' : 'aborted'}`,
+      );
       break;
     case 'retrying':
       log.info({ what: event.what, err: event.error }, `${event.what} is tried again`);

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { fetchRequest, produceRequest, readFetchResponse, readProduceResponse } from './kafka-wire.ts';
+import {
+  describeProducersRequest,
+  fetchRequest,
+  produceRequest,
+  readDescribeProducersResponse,
+  readFetchResponse,
+  readProduceResponse,
+} from './kafka-wire.ts';
 
 const require = createRequire(import.meta.url);
 const Encoder = require('kafkajs/src/protocol/encoder');
@@ -166,4 +173,31 @@ test('an answer that ends too early is an error', () => {
     .writeString('a')
     .writeInt32(2);
   assert.throws(() => readFetchResponse(payload.buffer), RangeError);
+});
+
+// by hand after DescribeProducersRequest.json and DescribeProducersResponse.json: kafkajs does not know this request
+test('open transactions are asked for and read in the flexible encoding', () => {
+  const { apiKey, apiVersion, body } = describeProducersRequest([
+    { topic: 'ab', partition: 1 },
+    { topic: 'ab', partition: 258 },
+  ]);
+  assert.deepEqual([apiKey, apiVersion], [61, 0]);
+  const asked = '00 02 03 6162 03 00000001 00000102 00 00';
+  assert.equal(Buffer.from(body).toString('hex'), asked.replaceAll(' ', ''));
+
+  const open = '0000000000000007 00000003 00000009 0000000000000001 00000000 00000000000000ff 00';
+  const idle = '0000000000000008 00000000 ffffffff ffffffffffffffff ffffffff ffffffffffffffff 00';
+  const tag = '01 05 02 abcd';
+  const partitions = `03 00000001 0000 00 03 ${open} ${idle} ${tag} 00000102 001d 04 6e6f21 01 00`;
+  const answer = `${tag} 00000000 02 03 6162 ${partitions} 00 00`;
+  assert.deepEqual(readDescribeProducersResponse(Buffer.from(answer.replaceAll(' ', ''), 'hex')), [
+    {
+      topic: 'ab',
+      partition: 1,
+      errorCode: 0,
+      errorMessage: null,
+      open: [{ topic: 'ab', partition: 1, producerId: 7n, epoch: 3, firstOffset: 255 }],
+    },
+    { topic: 'ab', partition: 258, errorCode: 29, errorMessage: 'no!', open: [] },
+  ]);
 });

@@ -1,8 +1,8 @@
 /**
  * Produce and Fetch requests (Kafka protocol guide) that leave record batches as the bytes they are: each is copied once
- * on its way out, and not at all on its way in.
+ * on its way out, and not at all on its way in. And DescribeProducers, which kafkajs does not know.
  */
-import type { AbortedTransaction, ProduceBatch, TopicPartition } from './port.ts';
+import type { AbortedTransaction, OpenTransaction, ProduceBatch, TopicPartition } from './port.ts';
 import { stringSize, WireReader, WireWriter } from './wire-codec.ts';
 
 /** One request, ready to be framed. */
@@ -135,6 +135,59 @@ export function readFetchResponse(payload: Uint8Array): {
     });
   });
   return { errorCode, partitions };
+}
+
+/** DescribeProducers, version 0 (Kafka 2.8). */
+export function describeProducersRequest(partitions: readonly TopicPartition[]): WireRequest {
+  const topics = byTopic(partitions);
+  const writer = new WireWriter(
+    16 + topics.reduce((sum, [topic, ours]) => sum + stringSize(topic) + 16 + ours.length * 4, 0),
+  );
+  // a flexible version: the request's header ends with its tags, of which there are none, as there are nowhere here
+  writer.uvarint(0).uvarint(topics.length + 1);
+  for (const [topic, ours] of topics) {
+    writer.compactString(topic).uvarint(ours.length + 1);
+    for (const { partition } of ours) writer.int32(partition);
+    writer.uvarint(0);
+  }
+  writer.uvarint(0);
+  return { apiName: 'DescribeProducers', apiKey: 61, apiVersion: 0, body: writer.written() };
+}
+
+export type PartitionProducers = TopicPartition & {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+  readonly open: readonly OpenTransaction[];
+};
+
+export function readDescribeProducersResponse(payload: Uint8Array): PartitionProducers[] {
+  const reader = new WireReader(payload);
+  const partitions: PartitionProducers[] = [];
+  reader.tags(); // of the header
+  reader.int32(); // throttle time
+  reader.compactArray(() => {
+    const topic = reader.compactString() ?? '';
+    reader.compactArray(() => {
+      const partition = reader.int32();
+      const errorCode = reader.int16();
+      const errorMessage = reader.compactString();
+      const open: OpenTransaction[] = [];
+      reader.compactArray(() => {
+        const producerId = reader.bigInt64();
+        const epoch = reader.int32();
+        reader.int32(); // last sequence
+        reader.int64(); // last timestamp
+        reader.int32(); // coordinator epoch
+        const firstOffset = reader.int64();
+        reader.tags();
+        if (firstOffset >= 0) open.push({ topic, partition, producerId, epoch, firstOffset });
+      });
+      reader.tags();
+      partitions.push({ topic, partition, errorCode, errorMessage, open });
+    });
+    reader.tags();
+  });
+  return partitions;
 }
 
 /** Keeps the order; a topic whose partitions do not stand together comes more than once, which the protocol allows. */

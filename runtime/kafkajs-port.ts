@@ -110,6 +110,9 @@ class KafkajsPort implements AdminPort {
   sendGroupOffsets: LogPort['sendGroupOffsets'] = (txn, groupId, offsets) =>
     this.#guarded(() => transactions.sendGroupOffsets(this.#cluster, txn, groupId, offsets));
 
+  openTransactions: LogPort['openTransactions'] = (partitions) =>
+    this.#guarded(() => transactions.openTransactions(this.#cluster, partitions));
+
   joinGroup: LogPort['joinGroup'] = (request) =>
     this.#guarded(() => groups.joinGroup(this.#cluster, request));
 

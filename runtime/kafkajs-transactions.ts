@@ -1,8 +1,16 @@
 /** The transaction protocol over kafkajs's requests, one method of the port each. */
 import { ERROR, kafkaError } from './kafka-errors.ts';
+import { describeProducersRequest, readDescribeProducersResponse } from './kafka-wire.ts';
 import { type CoordinatorKind, type KafkajsCluster, topicsOf } from './kafkajs-cluster.ts';
 import type { RequestName } from './kafkajs-connection.ts';
-import type { GroupOffset, ProducerIdentity, TopicPartition, TransactionHandle } from './port.ts';
+import {
+  type GroupOffset,
+  LogError,
+  type OpenTransaction,
+  type ProducerIdentity,
+  type TopicPartition,
+  type TransactionHandle,
+} from './port.ts';
 
 export async function initProducer(
   cluster: KafkajsCluster,
@@ -102,6 +110,31 @@ export async function sendGroupOffsets(
   for (const { partitions } of answer.topics) {
     for (const { errorCode } of partitions) failOn(cluster, 'group', groupId, what, errorCode);
   }
+}
+
+export async function openTransactions(
+  cluster: KafkajsCluster,
+  partitions: readonly TopicPartition[],
+): Promise<readonly OpenTransaction[]> {
+  const led = await cluster.byLeader(partitions);
+  const answers = await Promise.all(
+    [...led].map(async ([leader, ours]) => {
+      const request = describeProducersRequest(ours);
+      const answer = readDescribeProducersResponse(
+        await cluster.ask(leader, 'control', request, 'not-leader'),
+      );
+      if (answer.length === ours.length) return answer;
+      throw new LogError(
+        'protocol',
+        `The broker at ${leader} told the open transactions of ${answer.length} of ${ours.length} partitions.`,
+      );
+    }),
+  );
+  return answers.flat().flatMap(({ topic, partition, errorCode, errorMessage, open }) => {
+    if (errorCode === ERROR.none) return open;
+    cluster.forgetLeaders([{ topic, partition }]);
+    throw kafkaError(errorCode, `open transactions of ${topic}/${partition}`, errorMessage);
+  });
 }
 
 /**

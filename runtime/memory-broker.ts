@@ -12,7 +12,7 @@ import { type FaultPlan, FaultTally } from './memory-faults.ts';
 import { GroupCoordinator, type GroupDescription } from './memory-group.ts';
 import { type FetchShape, PartitionLog } from './memory-log.ts';
 import { MemoryPort } from './memory-port.ts';
-import { TransactionCoordinator } from './memory-transactions.ts';
+import { TransactionCoordinator, type TransactionCoordinatorOptions } from './memory-transactions.ts';
 import {
   type Clock,
   type FetchedPartition,
@@ -38,6 +38,8 @@ export type MemoryBrokerOptions = {
    * in which the stable end lags and the transactional id answers `concurrent-transactions`. Default: 0.
    */
   readonly markerDelayMs?: () => number;
+  /** The markers that get lost while a broker starts; see {@link TransactionCoordinatorOptions}. Default: none. */
+  readonly losesMarker?: TransactionCoordinatorOptions['losesMarker'];
   /** Makes answers to fetches odd, as far as the protocol allows. `plain` is what would be answered otherwise. */
   readonly shapeFetch?: (request: FetchRequest, plain: FetchShape) => FetchShape;
 };
@@ -71,7 +73,12 @@ export class MemoryBroker {
   readonly #builder = new BatchBuilder();
 
   constructor(options: MemoryBrokerOptions) {
-    const { clock, initialRebalanceDelayMs = 0, markerDelayMs = () => 0 } = options;
+    const {
+      clock,
+      initialRebalanceDelayMs = 0,
+      markerDelayMs = () => 0,
+      losesMarker = () => false,
+    } = options;
     const deadlines = new Deadlines(clock);
     this.clock = clock;
     this.#deadlines = deadlines;
@@ -79,7 +86,13 @@ export class MemoryBroker {
     this.groups = new GroupCoordinator({ clock, deadlines, initialRebalanceDelayMs });
     const commitOffsets = (groupId: string, offsets: readonly GroupOffset[]): void =>
       this.#commitOffsets(groupId, offsets);
-    this.transactions = new TransactionCoordinator({ clock, deadlines, markerDelayMs, commitOffsets });
+    this.transactions = new TransactionCoordinator({
+      clock,
+      deadlines,
+      markerDelayMs,
+      losesMarker,
+      commitOffsets,
+    });
   }
 
   openPort(options: OpenPortOptions): MemoryPort {

@@ -7,6 +7,7 @@ import {
   type AbortedTransaction,
   type LogBounds,
   LogError,
+  type OpenTransaction,
   type ProducerIdentity,
   type TopicDescription,
 } from './port.ts';
@@ -76,6 +77,14 @@ export class PartitionLog {
 
   get bounds(): LogBounds {
     return { start: this.#startOffset, stableEnd: this.stableEnd, highWatermark: this.#endOffset };
+  }
+
+  get openTransactions(): readonly OpenTransaction[] {
+    const { topic } = this.topic;
+    return Array.from(this.#open.values(), ({ producerId, firstOffset }) => {
+      const epoch = this.#producers.get(producerId)!.epoch;
+      return { topic, partition: this.partition, producerId, epoch, firstOffset };
+    });
   }
 
   get batches(): readonly StoredBatch[] {

@@ -15,6 +15,7 @@ import {
   LogError,
   type MemberAssignment,
   type NewTopic,
+  type OpenTransaction,
   type ProduceBatch,
   type ProduceResult,
   type ProducerIdentity,
@@ -110,6 +111,12 @@ export class MemoryPort implements AdminPort {
     const act = (): void => this.#broker.transactions.addOffsets(txn, groupId, offsets);
     const { transactionalId } = txn;
     return this.#request({ method: 'sendGroupOffsets', transactionalId, partitions: offsets }, act);
+  }
+
+  openTransactions(partitions: readonly TopicPartition[]): Promise<readonly OpenTransaction[]> {
+    const act = (): OpenTransaction[] =>
+      partitions.flatMap((partition) => this.#broker.log(partition).openTransactions);
+    return this.#request({ method: 'openTransactions', partitions }, act);
   }
 
   joinGroup(request: JoinRequest): Promise<JoinedGroup> {

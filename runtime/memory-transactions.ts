@@ -10,6 +10,7 @@ import {
   type GroupOffset,
   LogError,
   type ProducerIdentity,
+  type TopicPartition,
   type TransactionHandle,
 } from './port.ts';
 
@@ -21,6 +22,15 @@ export type TransactionCoordinatorOptions = {
    * the transactional id answers `concurrent-transactions`, as a real broker does. 0: at once.
    */
   readonly markerDelayMs: () => number;
+  /**
+   * Asked for each partition when a transaction ends: its marker is taken for written, and never is, as by a coordinator
+   * of Kafka 4.3.1 where the partition has no leader just then.
+   */
+  readonly losesMarker: (
+    partition: TopicPartition,
+    transactionalId: string,
+    outcome: 'commit' | 'abort',
+  ) => boolean;
   readonly commitOffsets: (groupId: string, offsets: readonly GroupOffset[]) => void;
 };
 
@@ -146,11 +156,13 @@ export class TransactionCoordinator {
     entry.timeout = null;
     entry.state = 'ending';
     const identity = identityOf(entry);
-    const logs = [...entry.logs];
+    const { clock, deadlines, markerDelayMs, losesMarker, commitOffsets } = this.#options;
+    const logs = [...entry.logs].filter(
+      ({ topic: { topic }, partition }) => !losesMarker({ topic, partition }, entry.transactionalId, outcome),
+    );
     const offsets = entry.offsets;
     entry.logs.clear();
     entry.offsets = [];
-    const { clock, deadlines, markerDelayMs, commitOffsets } = this.#options;
     let left = logs.length + 1;
     const finishOne = (): void => {
       left -= 1;

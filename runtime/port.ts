@@ -56,6 +56,9 @@ export type ProducerIdentity = { readonly producerId: bigint; readonly epoch: nu
 
 export type TransactionHandle = { readonly transactionalId: string; readonly identity: ProducerIdentity };
 
+/** A transaction as one partition knows it: no marker came for the records from `firstOffset` on. */
+export type OpenTransaction = TopicPartition & ProducerIdentity & { readonly firstOffset: number };
+
 /** One encoded record batch (magic 2) for one partition; `baseSequence` as in the batch's own header. */
 export type ProduceBatch = TopicPartition & { readonly bytes: Uint8Array; readonly baseSequence: number };
 
@@ -127,6 +130,9 @@ export interface LogPort {
   endTransaction(txn: TransactionHandle, outcome: 'commit' | 'abort'): Promise<void>;
   /** AddOffsetsToTxn + TxnOffsetCommit: feeds lag tools only, nothing in EveryView reads these offsets back. */
   sendGroupOffsets(txn: TransactionHandle, groupId: string, offsets: readonly GroupOffset[]): Promise<void>;
+
+  /** DescribeProducers: what is open in these partitions, as their leaders know it and whatever the coordinator thinks. */
+  openTransactions(partitions: readonly TopicPartition[]): Promise<readonly OpenTransaction[]>;
 
   joinGroup(request: JoinRequest): Promise<JoinedGroup>;
   syncGroup(membership: GroupMembership, assignments: readonly MemberAssignment[]): Promise<Uint8Array>;

@@ -19,12 +19,12 @@ import {
 import { restoreStore } from './restore.ts';
 import { hasSnapshotTopic, snapshotTopic } from './snapshot.ts';
 import { DEFAULT_CONFIG_HASH } from './surroundings.ts';
+import { takeOver } from './take-over.ts';
 import { DEFAULT_LIMITS } from './task.ts';
 import { POSITION_KEY, type TaskPosition } from './task-core.ts';
 import { changelogTopic } from './task-inputs.ts';
 import { sourcesOf } from './task-sources.ts';
 import type { Topology } from './topology.ts';
-import { TransactionalProducer } from './transactional-producer.ts';
 import { taskCountOf } from './worker.ts';
 
 /** Where each task begins again. An offset outside the log becomes the nearest one in it, as with Kafka's tools. */
@@ -121,11 +121,11 @@ async function resetTaskWithRetries(
 }
 
 async function resetTask(options: ResetOptions, task: number, hasSnapshots: boolean): Promise<TaskReset> {
-  const { port, clock, applicationId } = options;
-  const producer = await TransactionalProducer.open({
-    port,
-    clock,
-    transactionalId: `${applicationId}-${task}`,
+  const { clock, applicationId } = options;
+  const producer = await takeOver({
+    ...options,
+    task,
+    hasSnapshots,
     transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
   });
   // nobody else can commit from here on, so what is read now is what there is

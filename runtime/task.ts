@@ -13,12 +13,13 @@ import type { Clock, FetchedPartition, FetchRequest, GroupOffset, LogPort } from
 import type { StoreProgress } from './restore.ts';
 import { Silence } from './silence.ts';
 import { SnapshotWriter, snapshotTopic } from './snapshot.ts';
+import { type FinishedTransaction, takeOver } from './take-over.ts';
 import { POSITION_KEY, TaskCore, type ValueCodec } from './task-core.ts';
 import type { TaskInput } from './task-input.ts';
 import { changelogTopic, inputsOf, restoreTask } from './task-inputs.ts';
 import type { Source } from './task-sources.ts';
 import type { Topology } from './topology.ts';
-import { TransactionalProducer } from './transactional-producer.ts';
+import type { TransactionalProducer } from './transactional-producer.ts';
 
 /** {@link ValueCodec} that can get what it lacks. */
 export type FetchingCodec = ValueCodec & {
@@ -49,8 +50,8 @@ export type TaskLimits = {
   readonly sealWaitMs: number;
   /**
    * Longer than a broker may take to start: a coordinator that finds a transaction over time while it starts gives it up
-   * before its partitions have leaders, drops the markers (Kafka 4.3.1: "Couldn't find leader endpoint"), and what was
-   * to be aborted is committed with the next transaction. Whoever takes a task over ends its transaction at once anyway.
+   * before its partitions have leaders, and drops the markers (`take-over.ts` finds them missing). Whoever takes a task
+   * over ends its transaction at once anyway.
    */
   readonly transactionTimeoutMs: number;
   /** Committed group offsets, for lag tools only. */
@@ -92,6 +93,8 @@ export type TaskOptions = {
   /** Throws `fenced` unless the group still gives this task to this instance. */
   readonly assertOwned: () => Promise<void>;
   readonly onRestore: (progress: RestoreProgress) => void;
+  /** Told of what earlier owners left open for ever. */
+  readonly onHanging?: (finished: FinishedTransaction) => void;
   /** Told of every commit how long it took, from taking what was stepped to the coordinator's answer. */
   readonly onCommit?: (durationMs: number) => void;
 };
@@ -137,14 +140,14 @@ export class Task {
   #commitMsLast = 0;
 
   /**
-   * Takes the task over: checks that it is still ours, fences whoever had it, restores every store to the changelog's
-   * stable end, and reads the position. Throws a {@link LogError}, or an error that names what cannot be read.
+   * Takes the task over: checks that it is still ours, fences whoever had it, finishes what is open, restores every store
+   * to the changelog's stable end, and reads the position. Throws a {@link LogError}, or an error that names what cannot
+   * be read.
    */
   static async open(options: TaskOptions): Promise<Task> {
     await options.assertOwned();
     const outputs = new OutputBuffer(options.limits.batchBytesMax);
-    const { port, clock, applicationId, task, limits } = options;
-    const transactionalId = `${applicationId}-${task}`;
+    const { applicationId, task, limits } = options;
     const core: TaskCore = new TaskCore({
       topology: options.topology,
       task,
@@ -164,12 +167,7 @@ export class Task {
       append: (record) => outputs.append(record),
       bytesPerCommit: limits.snapshotBytesPerCommit,
     });
-    const producer = await TransactionalProducer.open({
-      port,
-      clock,
-      transactionalId,
-      transactionTimeoutMs: limits.transactionTimeoutMs,
-    });
+    const producer = await takeOver({ ...options, transactionTimeoutMs: limits.transactionTimeoutMs });
     const found = await restoreTask(core, options);
     return new Task(options, core, producer, outputs, await inputsOf(core, options, found), snapshots);
   }

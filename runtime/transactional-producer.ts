@@ -40,6 +40,11 @@ export class TransactionalProducer {
   /** By partition: the sequence number of the next record. They go on from transaction to transaction. */
   readonly #nextSequence = new Map<string, number>();
   readonly #added = new Set<string>();
+  /** Every partition that was ever added. */
+  readonly #known = new Map<string, TopicPartition>();
+  /** Since when the coordinator may have started anew after the last transaction, and dropped its markers; null: it did not. */
+  #doubtfulSinceMs: number | null = null;
+  #endedAtMs: number;
   #hasGroupOffsets = false;
   #state: ProducerState = 'ready';
   #isBusy = false;
@@ -69,6 +74,7 @@ export class TransactionalProducer {
     this.#clock = options.clock;
     this.#handle = { transactionalId: options.transactionalId, identity };
     this.#backoff = backoffOf(options.transactionTimeoutMs);
+    this.#endedAtMs = options.clock.nowMs();
   }
 
   get state(): ProducerState {
@@ -121,6 +127,15 @@ export class TransactionalProducer {
     await this.#end('abort');
   }
 
+  /** Ends what an earlier holder of the id left open in these partitions, with markers of a transaction of our own. */
+  async finish(partitions: readonly TopicPartition[], outcome: 'commit' | 'abort'): Promise<void> {
+    this.begin();
+    // what is open there is no doubt, but the reason
+    this.#known.clear();
+    await this.#exclusively('open', () => this.#addPartitions(partitions));
+    await this.#end(outcome);
+  }
+
   async #end(outcome: 'commit' | 'abort'): Promise<void> {
     await this.#exclusively('open', async () => {
       // the coordinator knows nothing of a transaction that nothing was added to
@@ -128,22 +143,51 @@ export class TransactionalProducer {
         await this.#retrying(outcome, () => this.#port.endTransaction(this.#handle, outcome));
       }
       this.#added.clear();
+      this.#endedAtMs = this.#clock.nowMs();
       this.#hasGroupOffsets = false;
       this.#state = 'ready';
     });
   }
 
-  async #addPartitions(batches: readonly OutgoingBatch[]): Promise<void> {
+  async #addPartitions(partitions: readonly TopicPartition[]): Promise<void> {
     const missing = new Map<string, TopicPartition>();
-    for (const { topic, partition } of batches) {
+    for (const { topic, partition } of partitions) {
       const name = nameOf({ topic, partition });
       if (!this.#added.has(name)) missing.set(name, { topic, partition });
     }
     if (missing.size === 0) return;
-    await this.#retrying('adding partitions', () =>
-      this.#port.addPartitions(this.#handle, [...missing.values()]),
-    );
-    for (const name of missing.keys()) this.#added.add(name);
+    if (this.#clock.nowMs() - this.#endedAtMs >= PAUSE_MS) this.#doubt();
+    await this.#retrying('adding partitions', async () => {
+      if (this.#added.size === 0) await this.#checkEnded();
+      await this.#port.addPartitions(this.#handle, [...missing.values()]);
+    });
+    for (const [name, partition] of missing) {
+      this.#added.add(name);
+      this.#known.set(name, partition);
+    }
+  }
+
+  /**
+   * Whatever the last transaction left open would share the fate of the next one. Where it stays open, the producer dies
+   * of it, and whoever opens the next one finishes it.
+   */
+  async #checkEnded(): Promise<void> {
+    if (this.#doubtfulSinceMs === null) return;
+    const open = await this.#port.openTransactions([...this.#known.values()]);
+    const ours = open.find(({ producerId }) => producerId === this.identity.producerId);
+    if (ours !== undefined) {
+      const isLost = this.#clock.nowMs() - this.#doubtfulSinceMs >= MARKERS_MS;
+      const where = `${nameOf(ours)} from offset ${ours.firstOffset} on`;
+      throw new LogError(
+        isLost ? 'invalid-transaction-state' : 'concurrent-transactions',
+        `the last transaction is still open in ${where}`,
+      );
+    }
+    this.#doubtfulSinceMs = null;
+  }
+
+  #doubt(): void {
+    this.#doubtfulSinceMs ??= this.#clock.nowMs();
   }
 
   async #produce(request: readonly OutgoingBatch[]): Promise<readonly ProduceResult[]> {
@@ -177,13 +221,10 @@ export class TransactionalProducer {
 
   #retrying<T>(what: string, attempt: () => Promise<T>): Promise<T> {
     const { transactionalId } = this.#handle;
-    return withRetries(
-      this.#clock,
-      this.#backoff,
-      `${what} (${transactionalId})`,
-      attempt,
-      () => this.#retries++,
-    );
+    return withRetries(this.#clock, this.#backoff, `${what} (${transactionalId})`, attempt, (error) => {
+      this.#retries++;
+      if (error.code === 'coordinator-moved') this.#doubt();
+    });
   }
 
   async #exclusively<T>(state: ProducerState, action: () => Promise<T>): Promise<T> {
@@ -219,6 +260,12 @@ const REQUEST_BYTES_MAX = 8 << 20;
 
 /** Whoever has waited so long for a broker asks who has the task now. */
 const GIVE_UP_MS = 10_000;
+
+/** No broker starts anew in less, and goes unnoticed. */
+const PAUSE_MS = 2_000;
+
+/** Markers need some milliseconds; whoever gives up too early only takes the task over again. */
+const MARKERS_MS = 1_000;
 
 /** No longer than the coordinator waits itself: after that the transaction is lost in any case. */
 function backoffOf(transactionTimeoutMs: number): Backoff {

@@ -49,6 +49,20 @@ export class WireWriter {
     return this;
   }
 
+  /** An unsigned varint: what flexible versions (KIP-482) have for lengths, one more than the length, and for counts of tags. */
+  uvarint(value: number): this {
+    let left = value;
+    for (; left > 0x7f; left >>>= 7) this.#at = this.#bytes.writeUInt8((left & 0x7f) | 0x80, this.#at);
+    this.#at = this.#bytes.writeUInt8(left, this.#at);
+    return this;
+  }
+
+  compactString(text: string): this {
+    this.uvarint(Buffer.byteLength(text) + 1);
+    this.#at += this.#bytes.write(text, this.#at);
+    return this;
+  }
+
   bytes(bytes: Uint8Array): this {
     this.int32(bytes.length);
     this.#bytes.set(bytes, this.#at);
@@ -107,13 +121,22 @@ export class WireReader {
     return this.#view.getBigInt64(this.#at - 8);
   }
 
+  uvarint(): number {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      this.#at += 1;
+      const byte = this.#view.getUint8(this.#at - 1);
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  }
+
   string(): string | null {
-    const length = this.int16();
-    if (length < 0) return null;
-    this.#advance(length);
-    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + this.#at - length, length).toString(
-      'utf8',
-    );
+    return this.#text(this.int16());
+  }
+
+  compactString(): string | null {
+    return this.#text(this.uvarint() - 1);
   }
 
   /** A null field as an empty one. */
@@ -127,6 +150,28 @@ export class WireReader {
   array(readItem: () => void): void {
     const length = this.int32();
     for (let i = 0; i < length; i++) readItem();
+  }
+
+  compactArray(readItem: () => void): void {
+    const length = this.uvarint() - 1;
+    for (let i = 0; i < length; i++) readItem();
+  }
+
+  /** Passes over the tagged fields at the end of a structure. */
+  tags(): void {
+    const count = this.uvarint();
+    for (let i = 0; i < count; i++) {
+      this.uvarint();
+      this.#advance(this.uvarint());
+    }
+  }
+
+  #text(length: number): string | null {
+    if (length < 0) return null;
+    this.#advance(length);
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + this.#at - length, length).toString(
+      'utf8',
+    );
   }
 
   #advance(length: number): void {

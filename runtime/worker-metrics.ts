@@ -21,6 +21,7 @@ export function collectWorkerMetrics(
 ): WorkerMetricsCollector {
   registerTaskGauges(registry, clock, workers);
   registerCounters(registry, workers);
+  registerTransactionCounters(registry, workers);
   const commits = new Histogram({
     name: 'everyview_commit_duration_seconds',
     help: 'Time that a transaction took to commit, outputs, state and position included.',
@@ -88,10 +89,7 @@ function registerTaskGauges(registry: Registry, clock: Clock, workers: () => rea
 }
 
 function registerCounters(registry: Registry, workers: () => readonly WorkerMetrics[]): void {
-  const total = (name: string, help: string, figureOf: (worker: WorkerMetrics) => number) =>
-    counter(registry, name, help, ['topology'], () =>
-      workers().map((worker) => ({ labels: { topology: worker.topology }, value: figureOf(worker) })),
-    );
+  const total = totalOf(registry, workers);
   const totalsBy = (
     name: string,
     help: string,
@@ -140,11 +138,20 @@ function registerCounters(registry: Registry, workers: () => readonly WorkerMetr
     'code',
     ({ counts }) => counts.deadLettered,
   );
+}
+
+function registerTransactionCounters(registry: Registry, workers: () => readonly WorkerMetrics[]): void {
+  const total = totalOf(registry, workers);
   total('everyview_commits_total', 'Transactions that were committed.', ({ commits }) => commits);
   total(
     'everyview_transactions_abandoned_total',
     'Transactions that failed; what was in them is done again.',
     ({ abandoned }) => abandoned,
+  );
+  total(
+    'everyview_hanging_transactions_total',
+    'Transactions that no marker had ended in some partition, finished when the task was taken over.',
+    ({ hanging }) => hanging,
   );
   total(
     'everyview_aborted_records_skipped_total',
@@ -158,6 +165,14 @@ function registerCounters(registry: Registry, workers: () => readonly WorkerMetr
     ({ snapshotsSkipped }) => snapshotsSkipped,
   );
   total('everyview_retries_total', 'Failures that were met with another try.', ({ retries }) => retries);
+}
+
+/** Registers counters with one figure for each topology. */
+function totalOf(registry: Registry, workers: () => readonly WorkerMetrics[]) {
+  return (name: string, help: string, figureOf: (worker: WorkerMetrics) => number): void =>
+    counter(registry, name, help, ['topology'], () =>
+      workers().map((worker) => ({ labels: { topology: worker.topology }, value: figureOf(worker) })),
+    );
 }
 
 function gauge(

@@ -7,6 +7,7 @@ import type { GroupSession, OpenGroup } from './group-session.ts';
 import { type Clock, LogError, type LogPort } from './port.ts';
 import { messageOf } from './sideline.ts';
 import { hasSnapshotTopic } from './snapshot.ts';
+import type { FinishedTransaction } from './take-over.ts';
 import {
   type ConfigStore,
   DEFAULT_LIMITS,
@@ -23,6 +24,8 @@ export type WorkerEvent =
   | { readonly kind: 'task-opened'; readonly task: number }
   | { readonly kind: 'task-closed'; readonly task: number; readonly why: string }
   | ({ readonly kind: 'restoring'; readonly task: number } & RestoreProgress)
+  /** An earlier owner's transaction that its coordinator had forgotten; it is finished now. */
+  | ({ readonly kind: 'hanging-transaction'; readonly task: number } & FinishedTransaction)
   | { readonly kind: 'retrying'; readonly what: string; readonly error: unknown };
 
 export type WorkerOptions = {
@@ -53,6 +56,8 @@ export type WorkerMetrics = {
   readonly snapshotsSkipped: number;
   /** Transactions that were given up. */
   readonly abandoned: number;
+  /** Transactions that earlier owners left open for ever, and that were finished here. */
+  readonly hanging: number;
   /** Failures that were met with another try. */
   readonly retries: number;
 };
@@ -91,6 +96,7 @@ export class Worker {
   /** There is more to step than the last turn did. */
   #isBusy = false;
   #abandoned = 0;
+  #hanging = 0;
   #retries = 0;
   #retriesInRow = 0;
 
@@ -126,6 +132,7 @@ export class Worker {
       restoring: Array.from(this.#restoring, ([task, progress]) => ({ task, ...progress })),
       ...totals,
       abandoned: this.#abandoned,
+      hanging: this.#hanging,
       retries: this.#retries,
     };
   }
@@ -218,6 +225,10 @@ export class Worker {
         task: number,
         limits: this.#limits,
         assertOwned: () => session.assertGeneration(generation),
+        onHanging: (finished) => {
+          this.#hanging += 1;
+          onEvent({ kind: 'hanging-transaction', task: number, ...finished });
+        },
         onRestore: (progress) => {
           this.#restoring.set(number, progress);
           onEvent({ kind: 'restoring', task: number, ...progress });

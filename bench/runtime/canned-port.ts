@@ -57,6 +57,7 @@ export function cannedPort(workload: Workload, count: number, withDigest: boolea
     },
     endTransaction: () => nextTurn(),
     sendGroupOffsets: () => nextTurn(),
+    openTransactions: async () => [],
     joinGroup: unused,
     syncGroup: unused,
     heartbeat: unused,

@@ -41,6 +41,7 @@ export function heldPort(
     produce: (txn, batches) => port.produce(txn, batches),
     endTransaction: (txn, outcome) => port.endTransaction(txn, outcome),
     sendGroupOffsets: (txn, groupId, offsets) => port.sendGroupOffsets(txn, groupId, offsets),
+    openTransactions: (partitions) => port.openTransactions(partitions),
     joinGroup: (request) => port.joinGroup(request),
     syncGroup: (membership, assignments) => port.syncGroup(membership, assignments),
     heartbeat: (membership) => port.heartbeat(membership),

@@ -12,6 +12,7 @@ import { applicationIdOf, writerTasksOf } from '../../runtime/deploy.ts';
 import { openKafkajsPort } from '../../runtime/kafkajs-port.ts';
 import { LogError, type LogPort } from '../../runtime/port.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
+import { textOf } from '../../runtime/take-over.ts';
 import type { FetchingCodec, TaskLimits } from '../../runtime/task.ts';
 import type { Topology } from '../../runtime/topology.ts';
 import { registryCodec } from '../../runtime/value-codec.ts';
@@ -197,6 +198,8 @@ function liveMemory(): Memory {
 
 /** Errors have no JSON of their own. */
 function plain(event: WorkerEvent): Record<string, unknown> {
+  if (event.kind === 'hanging-transaction')
+    return { kind: event.kind, task: event.task, outcome: event.outcome, open: event.open.map(textOf) };
   if (event.kind !== 'retrying') return { ...event };
   const { error, what } = event;
   return { kind: 'retrying', what, error: error instanceof Error ? error.message : String(error) };

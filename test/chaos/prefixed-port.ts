@@ -26,6 +26,7 @@ export function prefixedPort(port: AdminPort, prefix: string): AdminPort {
     produce: async (txn, batches) => backAll(await port.produce(txn, outAll(batches))),
     endTransaction: (txn, outcome) => port.endTransaction(txn, outcome),
     sendGroupOffsets: (txn, groupId, offsets) => port.sendGroupOffsets(txn, groupId, outAll(offsets)),
+    openTransactions: async (partitions) => backAll(await port.openTransactions(outAll(partitions))),
     joinGroup: (request) => port.joinGroup(request),
     syncGroup: (membership, assignments) => port.syncGroup(membership, assignments),
     heartbeat: (membership) => port.heartbeat(membership),

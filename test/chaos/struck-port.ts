@@ -92,6 +92,7 @@ export function struckPort(port: LogPort, topology: string, strikes: Strikes): L
     endTransaction: (txn, outcome) => at('end-transaction', () => port.endTransaction(txn, outcome)),
     sendGroupOffsets: (txn, groupId, offsets) =>
       at('group-offsets', () => port.sendGroupOffsets(txn, groupId, offsets)),
+    openTransactions: (partitions) => port.openTransactions(partitions),
     joinGroup: (request) => at('join', () => port.joinGroup(request)),
     syncGroup: (membership, assignments) => at('sync', () => port.syncGroup(membership, assignments)),
     heartbeat: (membership) => at('heartbeat', () => port.heartbeat(membership)),

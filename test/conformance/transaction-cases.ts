@@ -117,6 +117,38 @@ export const TRANSACTION_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'what is open in a partition is told, by producer and first offset, until its marker is written',
+    body: async (lab) => {
+      const topic = await lab.topic({}, 2);
+      const port = await lab.port();
+      const [one, other] = [await lab.producer(), await lab.producer()];
+      const told = async () => {
+        const open = await port.openTransactions(partitionsOf(topic, 2));
+        return open
+          .map(({ partition, producerId, epoch, firstOffset }) => [partition, producerId, epoch, firstOffset])
+          .sort((a, b) => Number(a[0]) - Number(b[0]) || Number(a[3]) - Number(b[3]));
+      };
+      const lineOf = ({ identity }: TransactionalProducer, partition: number, offset: number) => [
+        partition,
+        identity.producerId,
+        identity.epoch,
+        offset,
+      ];
+      assert.deepEqual(await told(), []);
+      one.begin();
+      other.begin();
+      await one.send([batch(topic, 0, 'a', 'b')]);
+      await other.send([batch(topic, 0, 'c'), batch(topic, 1, 'd')]);
+      assert.deepEqual(await told(), [lineOf(one, 0, 0), lineOf(other, 0, 2), lineOf(other, 1, 0)]);
+      await other.commit();
+      await lab.until('the markers are written', async () => (await told()).length === 1);
+      assert.deepEqual(await told(), [lineOf(one, 0, 0)]);
+      await one.abort();
+      assert.deepEqual(await lab.values(topic, 0), ['c']);
+      assert.deepEqual(await told(), []);
+    },
+  },
+  {
     name: 'a transaction that is left open is aborted by its timeout, and its producer fenced',
     body: async (lab) => {
       const topic = await lab.topic();

@@ -12,12 +12,16 @@ export type Mutation = { readonly name: string; readonly edits: readonly Edit[] 
 
 export const MUTATIONS: readonly Mutation[] = [
   mutation('fencing off: each owner of a task has a transactional id of its own', {
-    find: /transactionalId,(\s+transactionTimeoutMs: limits)/,
-    replace: 'transactionalId: transactionalId + clock.nowMs(),$1',
+    find: 'open({ port, clock, transactionalId, transactionTimeoutMs })',
+    replace: 'open({ port, clock, transactionalId: transactionalId + clock.nowMs(), transactionTimeoutMs })',
   }),
   mutation('fencing off: the coordinator looks at no epoch', {
     find: 'if (entry.producerId !== identity.producerId || entry.epoch !== identity.epoch) {',
     replace: 'if (entry.producerId !== identity.producerId) {',
+  }),
+  mutation('what the coordinator left open is left open', {
+    find: 'if (open.length === 0) return producer;',
+    replace: 'if (open.length >= 0) return producer;',
   }),
   mutation('a task is taken over without asking the group', {
     find: 'await options.assertOwned();',

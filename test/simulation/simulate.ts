@@ -65,6 +65,8 @@ class Simulation {
   #deployment: Deployment | null = null;
   #registryAwayUntilMs = 0;
   #markerDelayMs = 0;
+  /** Of the markers with which the coordinator itself aborts a task's transaction. */
+  #lostMarkersPermille: number;
   #roughPermille: number;
   #isHealed = false;
   #incarnations = 0;
@@ -85,10 +87,15 @@ class Simulation {
     this.#faults = new ArmedFaults(this.clock, plan.pauseMs);
     this.#trace = (line) => options.onTrace?.(`${this.clock.nowMs() - plan.startMs} ms: ${line}`);
     const markers = this.#random.fork('markers');
+    const lost = this.#random.fork('lost markers');
+    this.#lostMarkersPermille = lost.below(2) * 300;
     const shapes = this.#random.fork('shapes');
     this.#broker = new MemoryBroker({
       clock: this.clock,
       markerDelayMs: () => (this.#markerDelayMs === 0 ? 0 : markers.below(this.#markerDelayMs)),
+      // a producer that lives would have to see the coordinator start anew
+      losesMarker: (_partition, transactionalId, outcome) =>
+        outcome === 'abort' && !isOutside(transactionalId) && lost.chance(this.#lostMarkersPermille),
       shapeFetch: (_request, plain) => {
         const drawn = shapes.below(16);
         if (drawn > 3) return plain;
@@ -174,7 +181,7 @@ class Simulation {
     heldMs,
   }: Extract<PlannedEvent, { kind: 'append' }>): Promise<void> {
     const port = this.#outside;
-    const transactionalId = `outside-${this.#transactions++}`;
+    const transactionalId = `${OUTSIDE}${this.#transactions++}`;
     const identity = await port.initProducer(transactionalId, 60_000);
     const txn = { transactionalId, identity };
     const seal = { ...identity, producerEpoch: identity.epoch, baseSequence: 0, isTransactional: true };
@@ -268,6 +275,7 @@ class Simulation {
     this.#faults.disarm();
     this.#roughPermille = 0;
     this.#markerDelayMs = 0;
+    this.#lostMarkersPermille = 0;
     this.#registryAwayUntilMs = 0;
     for (const process of this.#processes.values()) {
       process.thaw();
@@ -324,6 +332,12 @@ class Simulation {
       processesEnded: this.#ended,
     };
   }
+}
+
+const OUTSIDE = 'outside-';
+
+function isOutside(transactionalId: string): boolean {
+  return transactionalId.startsWith(OUTSIDE);
 }
 
 const SEAL_WAIT_MS = 60_000;

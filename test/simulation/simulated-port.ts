@@ -86,6 +86,8 @@ export class SimulatedPort implements LogPort {
   readonly #adding = new Set<string>();
   /** Transactional ids that have produced in their open transaction. */
   readonly #producing = new Set<string>();
+  /** By partition and producer: what was told to be open when it was last asked for. */
+  readonly #open = new Set<string>();
   /** By transactional id: an EndTxn that was given up as lost, and is still on its way. */
   readonly #overtaken = new Map<string, () => Promise<void>>();
   /**
@@ -166,7 +168,11 @@ export class SimulatedPort implements LogPort {
 
   addPartitions(txn: TransactionHandle, partitions: readonly TopicPartition[]) {
     // the first request of a commit, made in the moment that decided upon the ticks in it
-    if (!this.#adding.has(txn.transactionalId)) this.#checkTicks(partitions);
+    if (!this.#adding.has(txn.transactionalId)) {
+      const { producerId } = txn.identity;
+      // but what an earlier owner left open in an input is only finished
+      this.#checkTicks(partitions.filter((one) => !this.#open.has(`${nameOf(one)} ${producerId}`)));
+    }
     this.#adding.add(txn.transactionalId);
     return this.#watchFence(txn, () =>
       this.#do('add-partitions', () => this.#inner.addPartitions(txn, partitions)),
@@ -207,6 +213,13 @@ export class SimulatedPort implements LogPort {
     return this.#watchFence(txn, () =>
       this.#do('group-offsets', () => this.#inner.sendGroupOffsets(txn, groupId, offsets)),
     );
+  }
+
+  async openTransactions(partitions: readonly TopicPartition[]) {
+    const open = await this.#do(null, () => this.#inner.openTransactions(partitions));
+    this.#open.clear();
+    for (const one of open) this.#open.add(`${nameOf(one)} ${one.producerId}`);
+    return open;
   }
 
   joinGroup(request: JoinRequest): Promise<JoinedGroup> {
