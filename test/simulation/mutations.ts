@@ -103,7 +103,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (waiting !== undefined && offset < 0 && waiting',
   }),
   mutation('state is restored before the task is taken over', {
-    find: /(const producer = await TransactionalProducer\.open\([^;]+;)\s+(const found = await restoreTask\([^;]+;)/,
+    find: /(const producer = await takeOver\([^;]+;)\s+(const found = await restoreTask\([^;]+;)/,
     replace: '$2 $1',
   }),
   mutation('a restored store keeps what was forgotten', {
