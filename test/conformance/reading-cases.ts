@@ -5,6 +5,7 @@ import type { ProduceResult } from '../../runtime/port.ts';
 import { batchesOf } from '../../runtime/record-batch.ts';
 import type { Case } from './conformance.ts';
 import { batch, partitionsOf } from './lab.ts';
+import { laidOut } from './laid-out.ts';
 
 export const READING_CASES: readonly Case[] = [
   {
@@ -77,26 +78,29 @@ export const READING_CASES: readonly Case[] = [
   {
     name: 'a batch that compaction emptied does not stop a reader',
     body: async (lab) => {
-      const topic = await lab.topic({ 'cleanup.policy': 'compact', ...lab.subject.compactedConfigs });
       const port = await lab.port();
-      const [early, late] = [await lab.producer(), await lab.producer()];
       // two segments too large to be merged: the batch is the last in one, its marker the first in the next
       const large = 'x'.repeat(600_000);
-      await lab.transact(late, 'commit', batch(topic, 0, { key: 'a', value: large }));
-      early.begin();
-      const [{ baseOffset }] = (await early.send([batch(topic, 0, { key: 'k', value: 'old' })])) as [
-        ProduceResult,
-      ];
-      await lab.subject.rollSegment(topic);
-      await early.commit();
-      const behind = [
-        batch(topic, 0, { key: 'k', value: 'new' }),
-        batch(topic, 0, { key: 'b', value: large }),
-      ];
-      await lab.transact(late, 'commit', ...behind);
-      await lab.subject.rollSegment(topic);
-      await lab.transact(late, 'commit', batch(topic, 0, { key: 'end', value: 'end' }));
-      await lab.subject.compact({ topic, partition: 0 });
+      const { topic, baseOffset } = await laidOut(async () => {
+        const topic = await lab.topic({ 'cleanup.policy': 'compact', ...lab.subject.compactedConfigs });
+        const [early, late] = [await lab.producer(), await lab.producer()];
+        await lab.transact(late, 'commit', batch(topic, 0, { key: 'a', value: large }));
+        early.begin();
+        const [{ baseOffset }] = (await early.send([batch(topic, 0, { key: 'k', value: 'old' })])) as [
+          ProduceResult,
+        ];
+        await lab.subject.rollSegment(topic);
+        await early.commit();
+        const behind = [
+          batch(topic, 0, { key: 'k', value: 'new' }),
+          batch(topic, 0, { key: 'b', value: large }),
+        ];
+        await lab.transact(late, 'commit', ...behind);
+        await lab.subject.rollSegment(topic);
+        await lab.transact(late, 'commit', batch(topic, 0, { key: 'end', value: 'end' }));
+        await lab.subject.compact({ topic, partition: 0 });
+        return { topic, baseOffset };
+      });
       assert.deepEqual(await lab.values(topic), [large, 'new', large, 'end']);
       const [fetched] = await port.fetch([{ topic, partition: 0, offset: baseOffset }], 0, 1 << 20);
       const [first] = batchesOf(fetched!.batches);

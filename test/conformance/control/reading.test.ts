@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import { openKafkajsPort } from '../../../runtime/kafkajs-port.ts';
 import { testCluster } from '../../support/local-cluster.ts';
 import { COMPACTED_CONFIGS, deleteBefore, untilEmptied } from '../kafka-subject.ts';
+import { laidOut } from '../laid-out.ts';
 import { StockKafkajs, until } from './stock-kafkajs.ts';
 
 const cluster = await testCluster();
@@ -56,24 +57,27 @@ test('stock kafkajs takes a data key for an abort marker', async () => {
 });
 
 test('stock kafkajs stops for ever at a batch that compaction emptied', async () => {
-  const topic = await stock.topic({ 'cleanup.policy': 'compact', ...COMPACTED_CONFIGS });
-  const [early, late] = [await stock.producer(), await stock.producer()];
   const segmentEnds = () => new Promise((resolve) => setTimeout(resolve, 300));
   const large = 'x'.repeat(600_000);
-  await late.send({ topic, messages: [{ key: 'a', value: large }] });
-  await early.send({ topic, messages: [{ key: 'k', value: 'old' }] });
-  await segmentEnds();
-  await late.send({
-    topic,
-    messages: [
-      { key: 'k', value: 'new' },
-      { key: 'b', value: large },
-    ],
+  const topic = await laidOut(async () => {
+    const topic = await stock.topic({ 'cleanup.policy': 'compact', ...COMPACTED_CONFIGS });
+    const [early, late] = [await stock.producer(), await stock.producer()];
+    await late.send({ topic, messages: [{ key: 'a', value: large }] });
+    await early.send({ topic, messages: [{ key: 'k', value: 'old' }] });
+    await segmentEnds();
+    await late.send({
+      topic,
+      messages: [
+        { key: 'k', value: 'new' },
+        { key: 'b', value: large },
+      ],
+    });
+    await segmentEnds();
+    await late.send({ topic, messages: [{ key: 'end', value: 'end' }] });
+    const port = await openKafkajsPort({ brokers: cluster.brokers, clientId: 'control' });
+    await untilEmptied(port, { topic, partition: 0 }).finally(() => port.close());
+    return topic;
   });
-  await segmentEnds();
-  await late.send({ topic, messages: [{ key: 'end', value: 'end' }] });
-  const port = await openKafkajsPort({ brokers: cluster.brokers, clientId: 'control' });
-  await untilEmptied(port, { topic, partition: 0 }).finally(() => port.close());
   const reader = await stock.reader(topic);
   await until('it has asked many times', () => reader.fetches >= 20);
   assert.deepEqual(reader.offsets, [0]);
