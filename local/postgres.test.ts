@@ -124,7 +124,7 @@ test('a server that dies is reported, recovers at the next start, and an interru
       dataDir,
       signal: abort.signal,
       onProgress: ({ status }) => {
-        if (status === 'running') abort.abort();
+        if (status === 'started') abort.abort();
       },
     }),
     (error: SetupError) => error.code === 'interrupted',
@@ -132,6 +132,7 @@ test('a server that dies is reported, recovers at the next start, and an interru
   assert.equal(lockOf(dataDir), null);
 
   const postgres = await startLocalPostgres({ dataDir, onProgress: () => {} });
+  t.after(() => postgres.stop());
   await query(postgres.url, 'CREATE TABLE kept (at int)', 'INSERT INTO kept VALUES (7)');
   process.kill(lockOf(dataDir)!.processes.at(-1)!.pid, 'SIGKILL');
   const error = await postgres.broken;
@@ -140,6 +141,7 @@ test('a server that dies is reported, recovers at the next start, and an interru
   await postgres.stop();
 
   const ephemeral = await startLocalPostgres({ dataDir, onProgress: () => {}, ephemeral: true });
+  t.after(() => ephemeral.stop());
   assert.deepEqual(await query(ephemeral.url, 'SELECT at FROM kept'), [{ at: 7 }]);
   await t.test('a wrong password is told without telling it', async () => {
     const url = ephemeral.url.replace(/:[0-9a-f]+@/, ':not-the-password@');
