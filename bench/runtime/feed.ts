@@ -20,7 +20,7 @@ export async function fill(
   count: number,
 ): Promise<{ readonly recordBytes: number }> {
   const { inputTopic, outputTopics } = workload;
-  const created = await port.createTopics([inputTopic, ...outputTopics].map(topicOf));
+  const created = await port.createTopics([inputTopic, ...outputTopics, ...SIDELINES].map(topicOf));
   const isNew = created.includes(inputTopic);
   let bytes = 0;
   for (const batch of batchesOf(workload, count)) {
@@ -31,6 +31,9 @@ export async function fill(
   }
   return { recordBytes: bytes / count };
 }
+
+/** A task that is taken over is looked for in every topic that it may write. */
+const SIDELINES = ['late-records', 'dead-letters'];
 
 export function changelogsOf({ topology }: Workload, applicationId: string): readonly string[] {
   return [...storesOf(topology), POSITIONS_STORE].map((store) => changelogTopic(applicationId, store));
