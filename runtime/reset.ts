@@ -22,7 +22,7 @@ import { DEFAULT_CONFIG_HASH } from './surroundings.ts';
 import { takeOver } from './take-over.ts';
 import { DEFAULT_LIMITS } from './task.ts';
 import { POSITION_KEY, type TaskPosition } from './task-core.ts';
-import { changelogTopic } from './task-inputs.ts';
+import { changelogTopic, committedPosition } from './task-inputs.ts';
 import { sourcesOf } from './task-sources.ts';
 import type { Topology } from './topology.ts';
 import { taskCountOf } from './worker.ts';
@@ -189,7 +189,7 @@ async function planTask(options: ResetOptions, task: number): Promise<Planned> {
     );
     keys.set(store, live);
   }
-  const committed = await committedPosition(options, task);
+  const committed = await readablePosition(options, task);
   const sources = sourcesOf({ ...options, task });
   const targets = await targetsOf(options, sources);
   const configHash = committed?.configHash ?? DEFAULT_CONFIG_HASH;
@@ -227,25 +227,14 @@ async function planTask(options: ResetOptions, task: number): Promise<Planned> {
 }
 
 /** What was committed last; null when nothing was, or nothing that this build can read: a reset is the way out of that. */
-async function committedPosition(
+async function readablePosition(
   { port, applicationId }: ResetOptions,
   task: number,
 ): Promise<TaskPosition | null> {
-  let bytes: Uint8Array | null = null;
-  await restoreStore(
-    port,
-    { topic: changelogTopic(applicationId, POSITIONS_STORE), partition: task },
-    {
-      onEntry: (_key, value) => {
-        bytes = value;
-      },
-    },
-  );
-  if (bytes === null) return null;
   try {
-    const position = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<TaskPosition>;
+    const position: Partial<TaskPosition> | null = await committedPosition(port, applicationId, task);
     const isWhole =
-      typeof position.configHash === 'string' &&
+      typeof position?.configHash === 'string' &&
       Number.isSafeInteger(position.outSeq) &&
       Array.isArray(position.sources);
     return isWhole ? (position as TaskPosition) : null;

@@ -1,12 +1,13 @@
 /** Opening a task: its stores and position from the changelogs, and where each of its inputs stands. */
 import { POSITIONS_STORE, storesOf } from './define-topology.ts';
 import { type Clock, LogError, type LogPort } from './port.ts';
-import { restoreStore } from './restore.ts';
+import { restoreStore, type StoreProgress } from './restore.ts';
 import { StateError } from './state.ts';
 import type { ConfigStore, RestoreProgress } from './task.ts';
 import type { TaskCore, TaskPosition } from './task-core.ts';
 import { TaskInput } from './task-input.ts';
 import type { Topology } from './topology.ts';
+import { readUtf8 } from './utf8.ts';
 
 export type OpeningOptions = {
   readonly port: LogPort;
@@ -22,6 +23,27 @@ export function changelogTopic(applicationId: string, store: string): string {
   return `${applicationId}-${store}-changelog`;
 }
 
+/** What a task committed last; null when it never committed anything. Throws a SyntaxError where that is no JSON. */
+export async function committedPosition(
+  port: LogPort,
+  applicationId: string,
+  task: number,
+  onProgress: (progress: StoreProgress) => void = () => {},
+): Promise<TaskPosition | null> {
+  let bytes: Uint8Array | null = null;
+  await restoreStore(
+    port,
+    { topic: changelogTopic(applicationId, POSITIONS_STORE), partition: task },
+    {
+      onEntry: (_key, value) => {
+        bytes = value;
+      },
+      onProgress,
+    },
+  );
+  return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as TaskPosition);
+}
+
 /** Restores every store and the position; whether a committed position was found. */
 export async function restoreTask(core: TaskCore, options: OpeningOptions): Promise<boolean> {
   const { port, applicationId, topology, task, onRestore, configs } = options;
@@ -32,25 +54,23 @@ export async function restoreTask(core: TaskCore, options: OpeningOptions): Prom
       port,
       { topic: changelogTopic(applicationId, store), partition: task },
       {
-        onEntry: (key, value) => restoreEntry(core, refused, store, textOf(key), value),
+        onEntry: (key, value) => restoreEntry(core, refused, store, readUtf8(key, 0, key.length), value),
         onProgress: (progress) => onRestore({ store, ...progress }),
       },
     );
     for (const [key, value] of refused) core.graph.restore(store, key, value);
   }
-  let bytes: Uint8Array | null = null;
-  await restoreStore(
-    port,
-    { topic: changelogTopic(applicationId, POSITIONS_STORE), partition: task },
-    {
-      onEntry: (_key, value) => {
-        bytes = value;
-      },
-      onProgress: (progress) => onRestore({ store: POSITIONS_STORE, ...progress }),
-    },
-  );
-  if (bytes === null) return false;
-  const found = positionFrom(bytes, options);
+  const found = await committedPosition(port, applicationId, task, (progress) =>
+    onRestore({ store: POSITIONS_STORE, ...progress }),
+  ).catch((cause: unknown) => {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new StateError(
+      `the committed position of ${applicationId}, task ${task}, is no JSON. Delete the state and choose a position ` +
+        `with: everyview reset ${topology.name}`,
+      { cause },
+    );
+  });
+  if (found === null) return false;
   if (found.configHash !== 'default' && configs.get(found.configHash) === undefined)
     await configs.fetch(found.configHash);
   core.restore(found);
@@ -71,22 +91,6 @@ function restoreEntry(
     if (!(error instanceof StateError) || value === null) throw error;
     refused.set(key, value.slice());
   }
-}
-
-function positionFrom(bytes: Uint8Array, { applicationId, topology, task }: OpeningOptions): TaskPosition {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8')) as TaskPosition;
-  } catch (cause) {
-    throw new StateError(
-      `the committed position of ${applicationId}, task ${task}, is no JSON. Delete the state and choose a position ` +
-        `with: everyview reset ${topology.name}`,
-      { cause },
-    );
-  }
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
 /** Where each input stands; a position outside the log is a loss that a person has to know of, never a silent reset. */

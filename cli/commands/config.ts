@@ -8,6 +8,7 @@ import { restoreStore } from '../../runtime/restore.ts';
 import { DEFAULT_CONFIG_HASH } from '../../runtime/surroundings.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
+import { committedPosition } from '../../runtime/task-inputs.ts';
 import { registryCodec } from '../../runtime/value-codec.ts';
 import { taskCountOf } from '../../runtime/worker.ts';
 import { SchemaError } from '../../schemas/errors.ts';
@@ -16,7 +17,6 @@ import { openCluster } from '../cluster.ts';
 import { configEntry, readConfiguration } from '../configuration-file.ts';
 import type { Action } from '../context.ts';
 import { ExpectedError } from '../failure.ts';
-import { committedPosition } from '../replay/live-run.ts';
 import { jsonLine, line, table } from '../terminal.ts';
 import { TOPOLOGIES } from '../topologies.ts';
 
