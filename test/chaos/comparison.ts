@@ -1,7 +1,8 @@
 /**
  * Equality of two runs (design section 5): for each derived topic and partition the same sequence of (key, Avro body,
  * schema fingerprint, headers, timestamp), as one hash. Late records and dead letters are multisets; where they cite an
- * offset, its place among the committed records counts, because markers move offsets.
+ * offset, its place among the committed records counts, because markers move offsets. On the repartition edge it is the
+ * place among the records of the same writer.
  */
 import { createHash } from 'node:crypto';
 import { integerOf, SOURCE_SEQ_HEADER, SOURCE_TASK_HEADER } from '../../runtime/control-records.ts';
@@ -17,6 +18,8 @@ import { SIDELINE_TOPICS } from './subject.ts';
 export type Side = {
   readonly name: string;
   readonly contents: Contents;
+  /** What sidelined records cite, where it is not among the contents: a run over recorded inputs cites those. */
+  readonly cited?: Contents;
   readonly codec: ValueCodec;
   /** Fingerprint of the schema under a registry id. */
   readonly fingerprintOf: (schemaId: number) => string;
@@ -99,9 +102,7 @@ function linesOf(side: Side, topic: string): ReadonlyMap<string, string[]> {
   const isSideline = SIDELINE_TOPICS.includes(topic);
   for (const [partition, records] of side.contents.get(topic)!.entries()) {
     for (const record of records) {
-      const writer =
-        topic === REPARTITIONED_TOPIC ? ` of task ${integerOf(record.headers, SOURCE_TASK_HEADER)}` : '';
-      const sequence = isSideline ? topic : `${topic}/${partition}${writer}`;
+      const sequence = isSideline ? topic : `${topic}/${partition}${writerText(topic, record)}`;
       const line = isSideline ? sidelineText(side, topic, record) : lineOf(side, record);
       const known = lines.get(sequence);
       if (known === undefined) lines.set(sequence, [line]);
@@ -131,17 +132,33 @@ function sidelineText(side: Side, topic: string, record: CommittedRecord): strin
   return `${place} at ${record.timestampMs} ${hex(record.key!)} ${text} ${headers.join(' ')}`;
 }
 
-const places = new WeakMap<readonly CommittedRecord[], Map<number, number>>();
+const places = new WeakMap<readonly CommittedRecord[], Map<number, string>>();
 
-function placeOf(side: Side, topic: string, partition: number, offset: number): string {
-  const records = side.contents.get(topic)?.[partition] ?? [];
-  let ordinals = places.get(records);
-  if (ordinals === undefined) {
-    ordinals = new Map(records.map((record, i) => [record.offset, i]));
-    places.set(records, ordinals);
+function placeOf(
+  { contents, cited = contents }: Side,
+  topic: string,
+  partition: number,
+  offset: number,
+): string {
+  const records = cited.get(topic)?.[partition] ?? [];
+  let known = places.get(records);
+  if (known === undefined) {
+    const counts = new Map<string, number>();
+    known = new Map(
+      records.map((record) => {
+        const writer = writerText(topic, record);
+        const ordinal = counts.get(writer) ?? 0;
+        counts.set(writer, ordinal + 1);
+        return [record.offset, `record ${ordinal}${writer}`];
+      }),
+    );
+    places.set(records, known);
   }
-  const ordinal = ordinals.get(offset);
-  return `${topic}/${partition} ${ordinal === undefined ? `no committed record at ${offset}` : `record ${ordinal}`}`;
+  return `${topic}/${partition} ${known.get(offset) ?? `no committed record at ${offset}`}`;
+}
+
+function writerText(topic: string, { headers }: CommittedRecord): string {
+  return topic === REPARTITIONED_TOPIC ? ` of task ${integerOf(headers, SOURCE_TASK_HEADER)}` : '';
 }
 
 function firstDifference(

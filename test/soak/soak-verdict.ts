@@ -50,9 +50,15 @@ export async function soakVerdict(run: ChaosRun, java: JavaTools): Promise<SoakV
   const recorded = await readByJava(run, java, [...frozenTopics, ...compared]);
   const known = await knownSchemas(run.schemas.registry, recorded);
   const again = await againEach(run, recorded, known);
+  // both read the same records, at the same offsets: only what they wrote themselves lies elsewhere
   const { differences, topics } = compare(
-    { ...known, name: 'with faults', contents: withoutTicks(recorded, run.subject.derivedTopics) },
-    { ...known, name: 'without', contents: new Map([...recorded, ...again.contents]) },
+    {
+      ...known,
+      name: 'with faults',
+      contents: withoutTicks(recorded, run.subject.derivedTopics),
+      cited: recorded,
+    },
+    { ...known, name: 'without', contents: new Map([...recorded, ...again.contents]), cited: recorded },
     compared,
   );
   for (const difference of differences) run.find(difference);
