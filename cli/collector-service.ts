@@ -9,9 +9,9 @@ import { SecretError, secretFromFile, secretFromText } from '../producers/collec
 import { type Collector, startCollector } from '../producers/collector/server.ts';
 import { parseTenants, SettingsError, type Tenant } from '../producers/collector/settings.ts';
 import type { LogPort } from '../runtime/port.ts';
-import { messageOf } from '../runtime/sideline.ts';
 import { systemClock } from '../runtime/system-clock.ts';
 import { registryCodec } from '../runtime/value-codec.ts';
+import { messageOf } from '../schemas/errors.ts';
 import type { Registry } from '../schemas/registry.ts';
 import { ExpectedError, UsageError } from './failure.ts';
 

@@ -6,7 +6,7 @@ import { IngestError } from '../producers/ingest/stream-spec.ts';
 import { TopologyError } from '../runtime/define-topology.ts';
 import { LogError } from '../runtime/port.ts';
 import { StateError } from '../runtime/state.ts';
-import { SchemaError } from '../schemas/errors.ts';
+import { messageOf, SchemaError } from '../schemas/errors.ts';
 import { RegistryError } from '../schemas/registry.ts';
 
 export const EXIT_FAILED = 1;
@@ -60,7 +60,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof TopologyError) return failure(error.message, 'Correct it in topologies/');
   return {
     exitCode: EXIT_FAILED,
-    line: `everyview: ${oneLine(error instanceof Error ? error.message : String(error))}`,
+    line: `everyview: ${oneLine(messageOf(error))}`,
     isExpected: false,
   };
 }

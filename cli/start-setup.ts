@@ -12,6 +12,7 @@ import type { StreamSpecInput } from '../producers/ingest/stream-spec.ts';
 import { applicationIdOf, deployTopics } from '../runtime/deploy.ts';
 import { openKafkajsPort } from '../runtime/kafkajs-port.ts';
 import type { AdminPort } from '../runtime/port.ts';
+import { messageOf } from '../schemas/errors.ts';
 import { openRegistry, type Registry, registerSchemas } from '../schemas/registry.ts';
 import { ExpectedError } from './failure.ts';
 import { readStreamsFile } from './streams-file.ts';
@@ -133,7 +134,7 @@ async function newDemo(
     });
   } catch (cause) {
     if (signal.aborted) throw interrupted();
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new ExpectedError(`the demonstration streams cannot be made: ${why}`, '', { cause });
   }
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseStreamSpec, type StreamSpecInput } from '../producers/ingest/stream-spec.ts';
+import { messageOf } from '../schemas/errors.ts';
 import { ExpectedError } from './failure.ts';
 
 const EXAMPLE = '{"streams": [{"programmeId": "news", "input": "news.mp4", "loop": true}]}';
@@ -34,7 +35,7 @@ export function parseStreams(text: string, file: string): readonly StreamSpecInp
       const spec = parseStreamSpec(entry);
       return { ...spec, input: besideList(spec.input, file) };
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw new ExpectedError(`${file}, stream ${index + 1}: ${why}`, `Write it as ${EXAMPLE}`);
     }
   });
@@ -44,7 +45,7 @@ function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new ExpectedError(`${file} is no JSON (${why})`, `Write it as ${EXAMPLE}`);
   }
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { acquireLock, describeHolder, type Lock, LockHeldError } from '../bin/processes.mjs';
+import { messageOf } from '../schemas/errors.ts';
 import { type ClassArchive, classArchive } from './class-archive.ts';
 import { checkFreeSpace, folderError, makeFolder } from './folders.ts';
 import { type Jars, resolveJars } from './jars.ts';
@@ -280,7 +281,7 @@ async function startServer(
     if (run.closing !== null || run.signal?.aborted) throw interrupted();
     if (state.ended !== null) throw serverError(part, `did not start (${state.ended})`, server.logPath);
     if (performance.now() > deadlineMs) {
-      const why = state.latest instanceof Error ? state.latest.message : String(state.latest);
+      const why = messageOf(state.latest);
       throw serverError(part, `gave no answer for ${READY_TIMEOUT_MS / 1000} s (${why})`, server.logPath);
     }
     await sleep(POLL_MS);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import path from 'node:path';
 import { describeHolder, isAlive, readLock } from '../bin/processes.mjs';
+import { messageOf } from '../schemas/errors.ts';
 import { canInstallPackages } from './apt.ts';
 import { askFfmpeg, FFMPEG_FIX, findFfmpeg } from './ffmpeg.ts';
 import { findOnPath } from './find-on-path.ts';
@@ -189,7 +190,7 @@ async function checkPorts(env: NodeJS.ProcessEnv): Promise<Check> {
   try {
     await choosePorts(wanted);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return broken('ports', why, `allow programs to listen on ${LOOPBACK}`);
   }
   const states = await Promise.all(

@@ -1,4 +1,5 @@
 /** Which Kafka and which schema registry to use: the ones that the environment names, else local ones. */
+import { messageOf } from '../schemas/errors.ts';
 import { type LocalCluster, type LocalPart, startLocal } from './cluster.ts';
 import { dataFolder } from './folders.ts';
 import { askKafka } from './kafka.ts';
@@ -158,5 +159,5 @@ function reasonOf(error: unknown): string {
   while (current instanceof Error && current.cause instanceof Error) current = current.cause;
   if (current instanceof AggregateError && current.errors[0] instanceof Error)
     return current.errors[0].message;
-  return current instanceof Error ? current.message : String(current);
+  return messageOf(current);
 }

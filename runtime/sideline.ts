@@ -52,10 +52,6 @@ export function codeOf(error: unknown): string {
   return 'undecodable';
 }
 
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function common(one: Sidelined) {
   const { record } = one;
   return {

@@ -2,7 +2,7 @@
  * The deterministic heart of a task: merges what it was given, steps the reducers, keeps position and counts. No I/O, no
  * clock. `task.ts` feeds it from a log port and commits what it collects; backtests and simulations use it as it is.
  */
-import { UnknownSchemaId } from '../schemas/errors.ts';
+import { messageOf, UnknownSchemaId } from '../schemas/errors.ts';
 import {
   type ControlRecord,
   decodeControl,
@@ -24,7 +24,7 @@ import type { OutputDraft } from './output-draft.ts';
 import { partitionOf } from './partitioner.ts';
 import type { LogHeader } from './record-batch.ts';
 import { type GraphEvents, ReducerGraph } from './reducer-graph.ts';
-import { BadRecord, codeOf, messageOf } from './sideline.ts';
+import { BadRecord, codeOf } from './sideline.ts';
 import { StateError } from './state.ts';
 import { DEFAULT_CONFIG_HASH, type Surroundings, TaskSurroundings } from './surroundings.ts';
 import { type Counts, countOne, newCounts } from './task-counts.ts';

@@ -5,6 +5,7 @@
  * number of the lost one, the broker takes it for a duplicate, and it is gone although `send` resolves. Here the only way
  * on is a new producer, and reading what is committed.
  */
+import { messageOf } from '../schemas/errors.ts';
 import {
   type Clock,
   type GroupOffset,
@@ -304,8 +305,4 @@ function sequenceAfter(baseSequence: number, recordCount: number): number {
 
 function nameOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

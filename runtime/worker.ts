@@ -2,10 +2,10 @@
  * One topology in one process: the tasks that its group gives to this instance, one fetch loop for all of them. Start
  * more workers with the same application id, in this process or in others, and they share the tasks.
  */
+import { messageOf } from '../schemas/errors.ts';
 import { FetchAhead } from './fetch-ahead.ts';
 import type { GroupSession, OpenGroup } from './group-session.ts';
 import { type Clock, LogError, type LogPort } from './port.ts';
-import { messageOf } from './sideline.ts';
 import { hasSnapshotTopic } from './snapshot.ts';
 import type { FinishedTransaction } from './take-over.ts';
 import {

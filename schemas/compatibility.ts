@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fingerprintOf, parseSchema, schemaText } from './avsc-files.ts';
+import { messageOf } from './errors.ts';
 import { COMPATIBILITY_OF_VISIBILITY, TOPICS } from './topics.ts';
 
 export type CompatibilityLevel =
@@ -85,6 +86,6 @@ function resolveProblem(reader: string, writer: string): string | null {
     readerType.createResolver(writerType);
     return null;
   } catch (error) {
-    return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+    return messageOf(error).split('\n')[0]!;
   }
 }

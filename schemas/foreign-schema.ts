@@ -7,7 +7,7 @@
  */
 import type avro from 'avsc';
 import { fingerprintOf, parseSchema } from './avsc-files.ts';
-import { SchemaError } from './errors.ts';
+import { messageOf, SchemaError } from './errors.ts';
 import {
   type ReadCursor,
   readBlock,
@@ -177,8 +177,4 @@ function plain(value: unknown): unknown {
 function forAvsc(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value);
   return Array.isArray(value) ? value.map(forAvsc) : value;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

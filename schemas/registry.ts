@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import { schemaText } from './avsc-files.ts';
 import type { WriterSchemas } from './codec.ts';
+import { messageOf } from './errors.ts';
 import {
   COMPATIBILITY_OF_VISIBILITY,
   TOPIC_NAMES,
@@ -287,8 +288,4 @@ function isAvro(schema: unknown): schema is AvscLike {
   return (
     typeof schema === 'object' && schema !== null && 'schema' in schema && typeof schema.schema === 'function'
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { IngestError, inputKindOf } from '../../producers/ingest/stream-spec.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
+import { messageOf } from '../../schemas/errors.ts';
 import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
 import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
 import { SEVERITIES } from '../../topologies/detectors/stream-step.ts';
@@ -181,7 +182,7 @@ function expectationsIn(file: string): readonly Expectation[] {
   try {
     return parseExpectations(readFileSync(file, 'utf8'));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new UsageError(
       `--expect ${file}: ${why}`,
       'It has to be JSON: {"streams":[{"streamId":"news","input":"news.mp4","audio":true}]}',
@@ -221,7 +222,7 @@ function writePage(file: string, html: string, { err }: CliContext): void {
     writeFileSync(file, html);
   } catch (cause) {
     throw new ExpectedError(
-      `the page cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `the page cannot be written: ${messageOf(cause)}`,
       'Name a file in a folder that is there and may be written to',
     );
   }

@@ -5,6 +5,7 @@ import { configStore } from '../../runtime/config-store.ts';
 import { partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { registryCodec } from '../../runtime/value-codec.ts';
+import { messageOf } from '../../schemas/errors.ts';
 import { openCluster } from '../cluster.ts';
 import { readConfiguration } from '../configuration-file.ts';
 import type { Action } from '../context.ts';
@@ -106,7 +107,7 @@ function writeReport(file: string, html: string): void {
     writeFileSync(file, html);
   } catch (cause) {
     throw new ExpectedError(
-      `the report cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `the report cannot be written: ${messageOf(cause)}`,
       'Name a file in a folder that is there and may be written to',
     );
   }

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { FIX_OF_REASON } from '../../producers/collector/normalise.ts';
+import { messageOf } from '../../schemas/errors.ts';
 import { MODELS } from '../../topologies/scoring/settings.ts';
 import { foldRecorded } from '../../topologies/sessions/recorded-sessions.ts';
 import { lineOf, type SessionLine } from '../../topologies/sessions/score-file.ts';
@@ -64,7 +65,7 @@ async function readLines(file: string, reports: ReportLines): Promise<void> {
       reports.take(text);
   } catch (error) {
     throw new ExpectedError(
-      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      `${file} cannot be read: ${messageOf(error)}`,
       "Name files that exist and may be read, or '-' for stdin",
       { cause: error },
     );

@@ -2,7 +2,7 @@
 import { decodeControl } from '../../runtime/control-records.ts';
 import type { FollowedRecord } from '../../runtime/follow-log.ts';
 import type { TopicPartition } from '../../runtime/port.ts';
-import { SchemaError } from '../../schemas/errors.ts';
+import { messageOf, SchemaError } from '../../schemas/errors.ts';
 import type { DeadLetter } from '../../schemas/records.ts';
 import { type Column, copyText, instantText, UnstorableValue } from './columns.ts';
 import { type Retention, startOfDay } from './partitions.ts';
@@ -108,7 +108,7 @@ export class Batch {
     if (this.#refused.has(record)) return;
     this.#refused.add(record);
     this.#countsOf(record.topic).stored -= 1;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     this.reject(record, 'refused-by-postgres', `${table.name}: ${why}`, this.#nowMs);
   }
 

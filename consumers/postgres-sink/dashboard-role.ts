@@ -1,6 +1,7 @@
 /** The role that dashboards read with: it sees the views, changes nothing, and is stopped when a query takes too long. */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
+import { messageOf } from '../../schemas/errors.ts';
 import { SinkError } from './errors.ts';
 import { SCHEMA } from './migrate.ts';
 
@@ -32,7 +33,7 @@ export async function ensureDashboardRole(client: Client, password: string): Pro
       await client.query(`ALTER ROLE ${DASHBOARD_ROLE} SET ${setting} = '${value}'`);
     }
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new SinkError(
       `the role ${DASHBOARD_ROLE} cannot be set up: ${why}`,
       `Let the user of POSTGRES_URL make roles (ALTER ROLE ... CREATEROLE), or run without a dashboard password`,

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Client } from 'pg';
+import { messageOf } from '../../schemas/errors.ts';
 import { copyText } from './columns.ts';
 import { SinkError } from './errors.ts';
 import { TABLES } from './tables.ts';
@@ -106,7 +107,7 @@ async function apply(client: Client, { name, sql, hash }: Migration): Promise<vo
     await client.query('COMMIT');
   } catch (cause) {
     await client.query('ROLLBACK');
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new SinkError(
       `the migration ${name} failed: ${why}`,
       'The user of POSTGRES_URL has to be allowed to create a schema in that database',

@@ -1,6 +1,7 @@
 /** The one connection to PostgreSQL: opened again whenever it is lost, with every call made again until it is answered. */
 import { Client } from 'pg';
 import type { Clock } from '../../runtime/port.ts';
+import { messageOf } from '../../schemas/errors.ts';
 import { adoptLog } from './adopt-log.ts';
 import type { Batch } from './batch.ts';
 import { ensureDashboardRole, grantViews } from './dashboard-role.ts';
@@ -176,7 +177,7 @@ function discard(client: Client): void {
 
 function unusable(url: string, cause: unknown): SinkError {
   const { hostname, port, pathname } = new URL(url);
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new SinkError(
     `PostgreSQL at ${hostname}:${port === '' ? 5432 : port}${pathname} cannot be used: ${why}`,
     'Check that it runs, and that POSTGRES_URL names it with a user that owns the database',

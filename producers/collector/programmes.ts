@@ -1,9 +1,8 @@
 /** Which programme a tenant's content id is, from the catalogue: read whole at first, followed from then on. */
 import { decodeFollowed, followLog, startPositions } from '../../runtime/follow-log.ts';
 import type { Clock, LogPort } from '../../runtime/port.ts';
-import { messageOf } from '../../runtime/sideline.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
-import { SchemaError } from '../../schemas/errors.ts';
+import { messageOf, SchemaError } from '../../schemas/errors.ts';
 
 export type Programmes = {
   /** '' when the catalogue names none. */

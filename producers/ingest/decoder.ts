@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { messageOf } from '../../schemas/errors.ts';
 import { decoderArguments, decoderEnvironment, type TrackChoice } from './ffmpeg-command.ts';
 import { IngestError } from './stream-spec.ts';
 
@@ -230,6 +231,6 @@ async function exitOf(child: ChildProcess): Promise<DecoderExit> {
     const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
     return { code, signal, startError: null };
   } catch (error) {
-    return { code: null, signal: null, startError: error instanceof Error ? error.message : String(error) };
+    return { code: null, signal: null, startError: messageOf(error) };
   }
 }

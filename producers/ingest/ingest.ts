@@ -10,6 +10,7 @@
  * ```
  */
 import type { Clock } from '../../runtime/port.ts';
+import { messageOf } from '../../schemas/errors.ts';
 import { createBoundedWriter, type DropReason, type FeatureSink } from './bounded-writer.ts';
 import { ffmpegBuild } from './decoder.ts';
 import { Probe, type ProbeOutcome } from './probe.ts';
@@ -159,8 +160,4 @@ function refuseTwins(streams: readonly StreamSpec[]): void {
     }
     seen.add(point);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,7 @@
  * written apart, as labels (`labels.ts`). docs/scenarios.md describes every field for people.
  */
 import { z } from 'zod';
+import { messageOf } from '../../schemas/errors.ts';
 
 const name = z
   .string()
@@ -128,7 +129,7 @@ export function parseScenarioText(text: string): Scenario {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ScenarioError(`no JSON (${error instanceof Error ? error.message : String(error)})`);
+    throw new ScenarioError(`no JSON (${messageOf(error)})`);
   }
   return parseScenario(value);
 }
