@@ -6,6 +6,7 @@
  * raises {@link UnknownSchemaId}, and the caller has it fetched and decodes again.
  */
 import { parseSchema, schemaText } from './avsc-files.ts';
+import { addUpDifferences, toDifferences } from './column-differences.ts';
 import { messageOf, SchemaError, UnknownSchemaId } from './errors.ts';
 import {
   expectEnd,
@@ -16,7 +17,7 @@ import {
   writerSchema,
 } from './foreign-schema.ts';
 import { moveTo, readCursor } from './read-cursor.ts';
-import { RECORD_SCHEMAS, type RecordSchema } from './records.ts';
+import { type FrameFeatures, RECORD_SCHEMAS, type RecordSchema } from './records.ts';
 import { type RecordOf, type TopicName, topicDefinition } from './topics.ts';
 import { type WriteCursor, writeCursor } from './write-cursor.ts';
 
@@ -52,7 +53,7 @@ export function encodeShared<T extends TopicName>(
   shared.pos = FRAMING_BYTES;
   const schema = recordSchema(topic);
   try {
-    schema.write(shared, value);
+    schema.write(shared, asWritten(topic, value));
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
     const field = invalidField(parseSchema(schemaText(schema.file)), value);
@@ -166,9 +167,9 @@ export class WriterSchemas {
     const writer = this.#known.get(schemaId);
     if (writer === undefined) throw new UnknownSchemaId(schemaId);
     const schema = recordSchema(topic);
-    if (writer.fingerprint === schema.fingerprint) return generatedReader(schema);
+    if (writer.fingerprint === schema.fingerprint) return asMeant(topic, generatedReader(schema));
     try {
-      return resolvingReader(parseSchema(schemaText(schema.file)), writer);
+      return asMeant(topic, resolvingReader(parseSchema(schemaText(schema.file)), writer));
     } catch (error) {
       // Kept like a reader: a partition full of such records must not resolve the schemas again for each.
       return () => {
@@ -187,6 +188,21 @@ const SHARED_BYTES_MAX = 1024 * 1024;
 let shared = writeCursor(SHARED_BYTES);
 
 const NO_BYTES = new Uint8Array(0);
+
+function asWritten<T extends TopicName>(topic: T, value: RecordOf[T]): RecordOf[T] {
+  if (topic !== 'frame-features') return value;
+  const record = value as FrameFeatures;
+  return record.columnsAreDifferences ? (toDifferences(record) as RecordOf[T]) : value;
+}
+
+function asMeant(topic: TopicName, read: ValueReader): ValueReader {
+  if (topic !== 'frame-features') return read;
+  return (bytes, start) => {
+    const record = read(bytes, start) as FrameFeatures;
+    if (record.columnsAreDifferences) addUpDifferences(record);
+    return record;
+  };
+}
 
 function unreadable(): never {
   throw new Error('no reader was asked for yet');

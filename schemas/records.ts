@@ -94,11 +94,13 @@ export type FrameFeatures = {
   readonly stepPtsMs: readonly number[];
   /** Per step: by how much the source's clock leapt, ms; below 0 for one that went back. */
   readonly stepSizeMs: readonly number[];
+  /** How the arrays of int of this record are on the wire. False: each entry is the figure. True: each entry but the first is the figure less the one before it (in audioRmsCentiDbfs, audioPeakCentiDbfs and audioClipPermille the one audioChannels entries before), modulo 2^32; adding up gives the figures. EveryView's own readers have done so already. */
+  readonly columnsAreDifferences: boolean;
 };
 
 export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
   file: 'frame-features',
-  fingerprint: '127bfa4cf505762ed5a325ec7e8ba893427a1b07273d9563d05de8d03ddd6d86',
+  fingerprint: '71d53207c5c2d663762bd1233c939fbd1028e90d7ae335c5efa5e511a40269f2',
   read: (cursor: ReadCursor) => ({
     programmeId: readString(cursor),
     renditionId: readString(cursor),
@@ -140,6 +142,7 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     decodeErrorPtsMs: readIntArray(cursor),
     stepPtsMs: readIntArray(cursor),
     stepSizeMs: readArray(cursor, readLong),
+    columnsAreDifferences: readBoolean(cursor),
   }),
   write: (cursor: WriteCursor, value: FrameFeatures) => {
     writeString(cursor, value.programmeId);
@@ -182,6 +185,7 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     writeIntArray(cursor, value.decodeErrorPtsMs);
     writeIntArray(cursor, value.stepPtsMs);
     writeArray(cursor, value.stepSizeMs, writeLong);
+    writeBoolean(cursor, value.columnsAreDifferences);
   },
 };
 

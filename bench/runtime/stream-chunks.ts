@@ -80,6 +80,7 @@ class Stream {
       decodeErrorPtsMs: [],
       stepPtsMs: [],
       stepSizeMs: [],
+      columnsAreDifferences: false,
     };
   }
 

@@ -249,6 +249,7 @@ export class Chunker {
       decodeErrorPtsMs: pictures.filter(({ isDamaged }) => isDamaged).map(({ ptsMs }) => ptsMs - basePtsMs),
       stepPtsMs: steps.map(({ atMs }) => atMs - basePtsMs),
       stepSizeMs: steps.map(({ sizeMs }) => sizeMs),
+      columnsAreDifferences: true,
     };
   }
 }

@@ -141,6 +141,7 @@ class Stream {
       decodeErrorPtsMs: [],
       stepPtsMs: [],
       stepSizeMs: [],
+      columnsAreDifferences: false,
     };
   }
 

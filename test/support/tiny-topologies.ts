@@ -100,6 +100,7 @@ export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatu
     decodeErrorPtsMs: [],
     stepPtsMs: [],
     stepSizeMs: [],
+    columnsAreDifferences: false,
   };
 }
 

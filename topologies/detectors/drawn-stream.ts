@@ -252,5 +252,6 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     decodeErrorPtsMs: frames.filter(({ isDamaged }) => isDamaged).map(({ ptsMs }) => ptsMs - fromMs),
     stepPtsMs: steps.map(([atMs]) => atMs - fromMs),
     stepSizeMs: steps.map(([, sizeMs]) => sizeMs),
+    columnsAreDifferences: false,
   };
 }
