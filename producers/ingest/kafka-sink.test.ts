@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Kafka, Message, ProducerConfig, ProducerRecord, RecordMetadata } from 'kafkajs';
+import {
+  CompressionTypes,
+  type Kafka,
+  type Message,
+  type ProducerConfig,
+  type ProducerRecord,
+  type RecordMetadata,
+} from 'kafkajs';
 import { partitionOf } from '../../runtime/partitioner.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { bodyOf, schemaIdOf } from '../../schemas/codec.ts';
@@ -16,8 +23,9 @@ test('records of one moment travel together, in order, framed and keyed', async 
   await Promise.all([0, 1, 2].map((seq) => sink.write('news', recordOf(seq))));
   await sink.close();
   assert.equal(sends.length, 1);
-  const [{ messages, acks, topic }] = sends as [ProducerRecord];
+  const [{ messages, acks, topic, compression }] = sends as [ProducerRecord];
   assert.deepEqual([topic, acks, messages.length], ['frame-features', -1, 3]);
+  assert.equal(compression, CompressionTypes.GZIP);
   assert.ok(messages.every((message) => message.key === 'news'));
   const values = messages.map((message) => message.value as Buffer);
   assert.ok(values.every((value) => schemaIdOf(value) === 42 && bodyOf(value).length > 0));

@@ -1,11 +1,12 @@
 /**
  * Feature records into Kafka: kafkajs's ordinary producer, idempotent, acks=all, our own batching of at most 100 ms.
+ * Batches are compressed with gzip, which every client reads without a library of its own; zstd would save 2 % more.
  *
  * A kafkajs producer that threw is never used again: after a lost reply it would give the next record the same sequence
  * number, and the broker would drop that as a repetition. The batch is sent once more by a new producer instead, which
  * may repeat records; readers drop repeated ones by (probeEpochMs, seq).
  */
-import type { Kafka, Message, Producer } from 'kafkajs';
+import { CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs';
 import { partitionOf } from '../../runtime/partitioner.ts';
 import type { Clock } from '../../runtime/port.ts';
 import { encodeValue } from '../../schemas/codec.ts';
@@ -138,7 +139,8 @@ class Sender {
   async #sendOnce(messages: Message[]): Promise<void> {
     if (this.#producer === null) await this.connect();
     this.#partitions = new Set();
-    const results = await this.#producer!.send({ topic: TOPIC, acks: -1, messages });
+    const compression = CompressionTypes.GZIP;
+    const results = await this.#producer!.send({ topic: TOPIC, acks: -1, compression, messages });
     // While a partition moves, kafkajs may leave its records out and resolve all the same.
     const acknowledged = new Set(results.map((result) => result.partition));
     const missing = [...this.#partitions].filter((partition) => !acknowledged.has(partition));
