@@ -143,23 +143,7 @@ test('beyond the cap tuples count under other, with their programme and CDN whil
   const state = leafCap.init('cap');
   const context = stepContext({ config: { scoring: { cohortLeavesMax: 128 } } });
   const give = (leaf: Leaf) => {
-    const value: LeafValue = {
-      leaf,
-      leafKey: leafKeyOf(leaf),
-      tenant: '',
-      windowStartMs: 0,
-      windowEndMs: 10_000,
-      part: 'told',
-      sums: newSums(),
-      isCapped: false,
-    };
-    const input = {
-      kind: 'record',
-      key: 'cap',
-      timeMs: 1,
-      value,
-      origin: { topic: '', partition: 0, offset: 0 },
-    } as const;
+    const input = leafInput(leaf, 0, 1);
     const [out] = leafCap.step(state, input, context).filter(({ kind }) => kind === 'forward');
     assert.ok(out?.kind === 'forward');
     return `${out.key} ${out.value.isCapped}`;
@@ -175,3 +159,33 @@ test('beyond the cap tuples count under other, with their programme and CDN whil
   assert.equal(leafKeyOf({ ...LEAF, playerVersion: 'a|b%' }), 'news|cdn-a|3320|DE|tv|a%7Cb%25');
   assert.match(capKeyOf({ leafKey: leafKeyOf(otherOf(LEAF)) } as LeafValue), /^cap-\d+$/);
 });
+
+test('windows of a bucket that is never quiet are forgotten all the same', () => {
+  const state = leafCap.init('cap');
+  const told: string[] = [];
+  for (let windowStartMs = 0; windowStartMs < 3_600_000; windowStartMs += 10_000) {
+    const effects = leafCap.step(
+      state,
+      leafInput(LEAF, windowStartMs, windowStartMs + 15_000),
+      stepContext(),
+    );
+    for (const effect of effects) if (effect.kind === 'forward') told.push(`${effect.key}`);
+  }
+  assert.deepEqual(new Set(told), new Set([leafKeyOf(LEAF)]));
+  assert.ok(state.windows.length <= 12, `${state.windows.length} windows are kept`);
+});
+
+function leafInput(leaf: Leaf, windowStartMs: number, timeMs: number) {
+  const value: LeafValue = {
+    leaf,
+    leafKey: leafKeyOf(leaf),
+    tenant: '',
+    windowStartMs,
+    windowEndMs: windowStartMs + 10_000,
+    part: 'told',
+    sums: newSums(),
+    isCapped: false,
+  };
+  const origin = { topic: '', partition: 0, offset: 0 };
+  return { kind: 'record', key: 'cap', timeMs, value, origin } as const;
+}

@@ -10,6 +10,8 @@ export type SourceDefects = StateOf<typeof FIELDS>;
 
 /** Closed ones are kept this long: viewers are behind the probe. */
 export const SEEN_LATER_MS = 120_000;
+/** Further back than any window looks when it is judged, however late that is. */
+const LOOKED_AT_MS = 2 * SEEN_LATER_MS;
 const DEFECTS_MAX = 64;
 
 export const sourceDefects: Reducer<SourceDefects, StreamDefect, never> = {
@@ -18,9 +20,11 @@ export const sourceDefects: Reducer<SourceDefects, StreamDefect, never> = {
   init: () => ({ defects: [] }),
   step(state, input) {
     if (input.kind === 'timer') {
-      state.defects = state.defects.filter(({ toMs }) => toMs === null || toMs + SEEN_LATER_MS > input.dueMs);
+      forgetBefore(state, input.dueMs - SEEN_LATER_MS);
       return state.defects.length === 0 ? [{ kind: 'forget' }] : NOTHING;
     }
+    // each record puts the timer off, and a stream that is watched says where it stands every minute
+    forgetBefore(state, input.timeMs - LOOKED_AT_MS);
     take(state, input.value, input.timeMs);
     if (state.defects.length === 0) return [{ kind: 'forget' }];
     return [{ kind: 'schedule', name: 'forget', dueMs: input.timeMs + SEEN_LATER_MS }];
@@ -37,6 +41,10 @@ export function defectsIn(
   return state.defects
     .filter((one) => one.fromMs < toMs && (one.toMs === null || one.toMs > fromMs))
     .map(({ defectId }) => defectId);
+}
+
+function forgetBefore(state: SourceDefects, timeMs: number): void {
+  state.defects = state.defects.filter(({ toMs }) => toMs === null || toMs > timeMs);
 }
 
 function take({ defects }: SourceDefects, value: StreamDefect, timeMs: number): void {

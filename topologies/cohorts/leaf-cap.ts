@@ -46,13 +46,15 @@ export const leafCap: Reducer<State, LeafValue, LeafValue> = {
   init: () => ({ windows: [] }),
   step(state, input, context) {
     if (input.kind === 'timer') {
-      state.windows = state.windows.filter(({ windowStartMs }) => windowStartMs + KEEP_MS * 2 > input.dueMs);
+      forgetOld(state, input.dueMs);
       return state.windows.length === 0 ? [{ kind: 'forget' }] : NOTHING;
     }
     const given = input.value;
     const effects: Effect<LeafValue>[] = [];
     let window = state.windows.find(({ windowStartMs }) => windowStartMs === given.windowStartMs);
     if (window === undefined) {
+      // each new window puts the timer off: it comes when there are no more
+      forgetOld(state, input.timeMs);
       window = { windowStartMs: given.windowStartMs, leaves: new Map() };
       state.windows.push(window);
       const dueMs = Math.max(input.timeMs, given.windowEndMs) + KEEP_MS * 2;
@@ -65,6 +67,10 @@ export const leafCap: Reducer<State, LeafValue, LeafValue> = {
     return effects;
   },
 };
+
+function forgetOld(state: State, timeMs: number): void {
+  state.windows = state.windows.filter(({ windowStartMs }) => windowStartMs + KEEP_MS * 2 > timeMs);
+}
 
 /** State key: the bucket of the tuple. */
 export function capKeyOf({ leafKey }: LeafValue): string {
