@@ -1,6 +1,6 @@
 /** The metrics of this process, and the options that say where they are served. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Sink } from '../consumers/postgres-sink/sink.ts';
 import { collectSinkMetrics } from '../consumers/postgres-sink/sink-prometheus.ts';
 import { choosePort, LOOPBACK } from '../local/ports.ts';
@@ -9,6 +9,7 @@ import type { Collector } from '../producers/collector/server.ts';
 import type { Ingest, StreamStats } from '../producers/ingest/ingest.ts';
 import { type Health, type MetricsServer, serveMetrics } from '../runtime/metrics-server.ts';
 import type { Clock } from '../runtime/port.ts';
+import { registerCounter } from '../runtime/prometheus.ts';
 import { collectWorkerMetrics, type WorkerMetricsCollector } from '../runtime/worker-metrics.ts';
 import { messageOf } from '../schemas/errors.ts';
 import { ExpectedError, UsageError } from './failure.ts';
@@ -137,16 +138,9 @@ function registerIngest(registry: Registry, stats: () => readonly StreamStats[])
   });
   const labelNames = ['programme', 'rendition', 'vantage'];
   const total = (name: string, help: string, figureOf: (stats: StreamStats) => number) =>
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const one of stats()) this.inc(labelsOf(one), figureOf(one));
-      },
-    });
+    registerCounter(registry, name, help, labelNames, () =>
+      stats().map((one) => ({ labels: labelsOf(one), value: figureOf(one) })),
+    );
   total('everyview_ingest_pictures_total', 'Pictures that were decoded.', ({ pictures }) => pictures);
   total(
     'everyview_ingest_audio_blocks_total',
@@ -159,18 +153,19 @@ function registerIngest(registry: Registry, stats: () => readonly StreamStats[])
     'Times that a decoder was started again.',
     ({ restarts }) => restarts,
   );
-  new Counter({
-    name: 'everyview_ingest_dropped_records_total',
-    help: 'Feature records that never reached Kafka, by reason.',
-    labelNames: [...labelNames, 'reason'],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const one of stats())
-        for (const [reason, count] of Object.entries(one.dropped))
-          this.inc({ ...labelsOf(one), reason }, count);
-    },
-  });
+  registerCounter(
+    registry,
+    'everyview_ingest_dropped_records_total',
+    'Feature records that never reached Kafka, by reason.',
+    [...labelNames, 'reason'],
+    () =>
+      stats().flatMap((one) =>
+        Object.entries(one.dropped).map(([reason, value]) => ({
+          labels: { ...labelsOf(one), reason },
+          value,
+        })),
+      ),
+  );
 }
 
 function hostAddress(text: string): string {

@@ -1,14 +1,13 @@
 /** What workers measure, in Prometheus's terms: names end in their unit, counters in `_total`. */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Histogram, type Registry } from 'prom-client';
 import type { Clock } from './port.ts';
+import { registerCounter, registerGauge } from './prometheus.ts';
 import type { WorkerMetrics } from './worker.ts';
 
 export type WorkerMetricsCollector = {
   /** To be told of each commit of a topology. */
   observeCommit(topology: string, durationMs: number): void;
 };
-
-type Sample = { readonly labels: Readonly<Record<string, string | number>>; readonly value: number };
 
 /**
  * Registers all of them; values are read from `workers` whenever they are asked for. Every metric has the label
@@ -35,7 +34,7 @@ export function collectWorkerMetrics(
 function registerTaskGauges(registry: Registry, clock: Clock, workers: () => readonly WorkerMetrics[]): void {
   type TaskOf = WorkerMetrics['tasks'][number];
   const ofTasks = (name: string, help: string, figureOf: (task: TaskOf) => number | null) =>
-    gauge(registry, name, help, ['topology', 'task'], () =>
+    registerGauge(registry, name, help, ['topology', 'task'], () =>
       workers().flatMap(({ topology, tasks }) =>
         tasks.flatMap((task) => {
           const value = figureOf(task);
@@ -43,7 +42,7 @@ function registerTaskGauges(registry: Registry, clock: Clock, workers: () => rea
         }),
       ),
     );
-  gauge(registry, 'everyview_tasks', 'Tasks that are open in this process.', ['topology'], () =>
+  registerGauge(registry, 'everyview_tasks', 'Tasks that are open in this process.', ['topology'], () =>
     workers().map(({ topology, tasks }) => ({ labels: { topology }, value: tasks.length })),
   );
   ofTasks(
@@ -73,7 +72,7 @@ function registerTaskGauges(registry: Registry, clock: Clock, workers: () => rea
   );
   ofTasks('everyview_task_state_keys', 'Keys that have state.', (task) => task.stateKeys);
   ofTasks('everyview_task_timers', 'Timers that are set.', (task) => task.timers);
-  gauge(
+  registerGauge(
     registry,
     'everyview_restore_remaining_records',
     'Changelog offsets that a task which is being opened still has to read.',
@@ -96,7 +95,7 @@ function registerCounters(registry: Registry, workers: () => readonly WorkerMetr
     label: string,
     countsOf: (worker: WorkerMetrics) => ReadonlyMap<string, number>,
   ) =>
-    counter(registry, name, help, ['topology', label], () =>
+    registerCounter(registry, name, help, ['topology', label], () =>
       workers().flatMap((worker) =>
         Array.from(countsOf(worker), ([reason, value]) => ({
           labels: { topology: worker.topology, [label]: reason },
@@ -170,46 +169,7 @@ function registerTransactionCounters(registry: Registry, workers: () => readonly
 /** Registers counters with one figure for each topology. */
 function totalOf(registry: Registry, workers: () => readonly WorkerMetrics[]) {
   return (name: string, help: string, figureOf: (worker: WorkerMetrics) => number): void =>
-    counter(registry, name, help, ['topology'], () =>
+    registerCounter(registry, name, help, ['topology'], () =>
       workers().map((worker) => ({ labels: { topology: worker.topology }, value: figureOf(worker) })),
     );
-}
-
-function gauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly string[],
-  samples: () => readonly Sample[],
-): void {
-  new Gauge({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { labels, value } of samples()) this.set(labels, value);
-    },
-  });
-}
-
-/** The values are totals already; prom-client only knows how to add. */
-function counter(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly string[],
-  samples: () => readonly Sample[],
-): void {
-  new Counter({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { labels, value } of samples()) this.inc(labels, value);
-    },
-  });
 }

@@ -1,6 +1,7 @@
 /** What the sink counts, in Prometheus's terms: names end in their unit, counters in `_total`. */
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Clock } from '../../runtime/port.ts';
+import { registerCounter, registerGauge, type Sample } from '../../runtime/prometheus.ts';
 import type { SinkMetrics } from './sink-counters.ts';
 
 /** Registers all of them; values are read from `metrics` whenever they are asked for, null meaning that no sink runs. */
@@ -17,7 +18,6 @@ export function collectSinkMetrics(
   registerCounters(registry, samples);
 }
 
-type Sample = { readonly labels: Readonly<Record<string, string | number>>; readonly value: number };
 type Samples = (figuresOf: (sink: SinkMetrics) => readonly Sample[]) => () => readonly Sample[];
 
 function registerGauges(registry: Registry, clock: Clock, samples: Samples): void {
@@ -26,17 +26,7 @@ function registerGauges(registry: Registry, clock: Clock, samples: Samples): voi
     help: string,
     labelNames: string[],
     figuresOf: (sink: SinkMetrics) => readonly Sample[],
-  ) =>
-    new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const { labels, value } of samples(figuresOf)()) this.set(labels, value);
-      },
-    });
+  ) => registerGauge(registry, name, help, labelNames, samples(figuresOf));
   gauge('everyview_sink_connected', '1 while PostgreSQL answers the sink, else 0.', [], ({ isConnected }) => [
     { labels: {}, value: isConnected ? 1 : 0 },
   ]);
@@ -65,17 +55,7 @@ function registerCounters(registry: Registry, samples: Samples): void {
     help: string,
     labelNames: string[],
     figuresOf: (sink: SinkMetrics) => readonly Sample[],
-  ) =>
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const { labels, value } of samples(figuresOf)()) this.inc(labels, value);
-      },
-    });
+  ) => registerCounter(registry, name, help, labelNames, samples(figuresOf));
   const one = (name: string, help: string, figureOf: (sink: SinkMetrics) => number) =>
     counter(name, help, [], (sink) => [{ labels: {}, value: figureOf(sink) }]);
   counter('everyview_sink_records_in_total', 'Records that were read.', ['topic'], ({ topics }) =>

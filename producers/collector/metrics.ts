@@ -1,5 +1,6 @@
 /** The collector's figures in Prometheus's terms. Tenants are as many as its settings name. */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Histogram, type Registry } from 'prom-client';
+import { registerCounter, registerGauge } from '../../runtime/prometheus.ts';
 import type { CollectorStats, TenantStats } from './counts.ts';
 
 export type CollectorMetrics = {
@@ -14,8 +15,8 @@ export function collectCollectorMetrics(
 ): CollectorMetrics {
   const tenants = () => Array.from(stats()?.tenants ?? [], ([tenant, figures]) => ({ tenant, figures }));
   const total = (name: string, help: string, figureOf: (tenant: TenantStats) => number) =>
-    counter(registry, name, help, ['tenant'], () =>
-      tenants().map(({ tenant, figures }) => [{ tenant }, figureOf(figures)]),
+    registerCounter(registry, name, help, ['tenant'], () =>
+      tenants().map(({ tenant, figures }) => ({ labels: { tenant }, value: figureOf(figures) })),
     );
   const totalsBy = (
     name: string,
@@ -23,9 +24,9 @@ export function collectCollectorMetrics(
     label: string,
     countsOf: (tenant: TenantStats) => ReadonlyMap<string, number>,
   ) =>
-    counter(registry, name, help, ['tenant', label], () =>
+    registerCounter(registry, name, help, ['tenant', label], () =>
       tenants().flatMap(({ tenant, figures }) =>
-        Array.from(countsOf(figures), ([reason, count]) => [{ tenant, [label]: reason }, count] as const),
+        Array.from(countsOf(figures), ([reason, value]) => ({ labels: { tenant, [label]: reason }, value })),
       ),
     );
   total(
@@ -57,18 +58,26 @@ export function collectCollectorMetrics(
     'key',
     (one) => one.lostValues,
   );
-  counter(registry, 'everyview_collector_requests_total', 'Requests that were answered.', ['status'], () =>
-    Array.from(stats()?.requests ?? [], ([status, count]) => [{ status }, count] as const),
+  registerCounter(
+    registry,
+    'everyview_collector_requests_total',
+    'Requests that were answered.',
+    ['status'],
+    () => Array.from(stats()?.requests ?? [], ([status, value]) => ({ labels: { status }, value })),
   );
-  gauge(registry, 'everyview_collector_sessions', 'Sessions of the last minutes.', ['tenant'], () =>
-    tenants().map(({ tenant, figures }) => [{ tenant }, figures.sessions]),
+  registerGauge(registry, 'everyview_collector_sessions', 'Sessions of the last minutes.', ['tenant'], () =>
+    tenants().map(({ tenant, figures }) => ({ labels: { tenant }, value: figures.sessions })),
   );
-  gauge(registry, 'everyview_collector_queued_events', 'Events that wait for Kafka.', [], () => [
-    [{}, stats()?.queuedEvents ?? 0],
+  registerGauge(registry, 'everyview_collector_queued_events', 'Events that wait for Kafka.', [], () => [
+    { labels: {}, value: stats()?.queuedEvents ?? 0 },
   ]);
-  gauge(registry, 'everyview_collector_queued_bytes', 'Bytes of events that wait for Kafka.', [], () => [
-    [{}, stats()?.queuedBytes ?? 0],
-  ]);
+  registerGauge(
+    registry,
+    'everyview_collector_queued_bytes',
+    'Bytes of events that wait for Kafka.',
+    [],
+    () => [{ labels: {}, value: stats()?.queuedBytes ?? 0 }],
+  );
   const acknowledged = new Histogram({
     name: 'everyview_collector_acknowledged_seconds',
     help: 'Time from the first event of a batch until Kafka acknowledged the batch.',
@@ -76,45 +85,4 @@ export function collectCollectorMetrics(
     registers: [registry],
   });
   return { observeAcknowledged: (durationMs) => acknowledged.observe(durationMs / 1000) };
-}
-
-type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number];
-
-function gauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: string[],
-  samples: () => readonly Sample[],
-): void {
-  new Gauge({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [labels, value] of samples()) this.set(labels, value);
-    },
-  });
-}
-
-/** The values are totals already; prom-client only knows how to add. */
-function counter(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: string[],
-  samples: () => readonly Sample[],
-): void {
-  new Counter({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [labels, value] of samples()) this.inc(labels, value);
-    },
-  });
 }
