@@ -13,10 +13,34 @@ export function collectCollectorMetrics(
   registry: Registry,
   stats: () => CollectorStats | null,
 ): CollectorMetrics {
-  const tenants = () => Array.from(stats()?.tenants ?? [], ([tenant, figures]) => ({ tenant, figures }));
+  registerTenantCounters(registry, stats);
+  registerCounter(
+    registry,
+    'everyview_collector_requests_total',
+    'Requests that were answered.',
+    ['status'],
+    () => Array.from(stats()?.requests ?? [], ([status, value]) => ({ labels: { status }, value })),
+  );
+  registerGauges(registry, stats);
+  const acknowledged = new Histogram({
+    name: 'everyview_collector_acknowledged_seconds',
+    help: 'Time from the first event of a batch until Kafka acknowledged the batch.',
+    buckets: [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [registry],
+  });
+  return { observeAcknowledged: (durationMs) => acknowledged.observe(durationMs / 1000) };
+}
+
+type TenantFigures = { readonly tenant: string; readonly figures: TenantStats };
+
+function tenantsIn(stats: CollectorStats | null): readonly TenantFigures[] {
+  return Array.from(stats?.tenants ?? [], ([tenant, figures]) => ({ tenant, figures }));
+}
+
+function registerTenantCounters(registry: Registry, stats: () => CollectorStats | null): void {
   const total = (name: string, help: string, figureOf: (tenant: TenantStats) => number) =>
     registerCounter(registry, name, help, ['tenant'], () =>
-      tenants().map(({ tenant, figures }) => ({ labels: { tenant }, value: figureOf(figures) })),
+      tenantsIn(stats()).map(({ tenant, figures }) => ({ labels: { tenant }, value: figureOf(figures) })),
     );
   const totalsBy = (
     name: string,
@@ -25,7 +49,7 @@ export function collectCollectorMetrics(
     countsOf: (tenant: TenantStats) => ReadonlyMap<string, number>,
   ) =>
     registerCounter(registry, name, help, ['tenant', label], () =>
-      tenants().flatMap(({ tenant, figures }) =>
+      tenantsIn(stats()).flatMap(({ tenant, figures }) =>
         Array.from(countsOf(figures), ([reason, value]) => ({ labels: { tenant, [label]: reason }, value })),
       ),
     );
@@ -58,15 +82,11 @@ export function collectCollectorMetrics(
     'key',
     (one) => one.lostValues,
   );
-  registerCounter(
-    registry,
-    'everyview_collector_requests_total',
-    'Requests that were answered.',
-    ['status'],
-    () => Array.from(stats()?.requests ?? [], ([status, value]) => ({ labels: { status }, value })),
-  );
+}
+
+function registerGauges(registry: Registry, stats: () => CollectorStats | null): void {
   registerGauge(registry, 'everyview_collector_sessions', 'Sessions of the last minutes.', ['tenant'], () =>
-    tenants().map(({ tenant, figures }) => ({ labels: { tenant }, value: figures.sessions })),
+    tenantsIn(stats()).map(({ tenant, figures }) => ({ labels: { tenant }, value: figures.sessions })),
   );
   registerGauge(registry, 'everyview_collector_queued_events', 'Events that wait for Kafka.', [], () => [
     { labels: {}, value: stats()?.queuedEvents ?? 0 },
@@ -78,11 +98,4 @@ export function collectCollectorMetrics(
     [],
     () => [{ labels: {}, value: stats()?.queuedBytes ?? 0 }],
   );
-  const acknowledged = new Histogram({
-    name: 'everyview_collector_acknowledged_seconds',
-    help: 'Time from the first event of a batch until Kafka acknowledged the batch.',
-    buckets: [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers: [registry],
-  });
-  return { observeAcknowledged: (durationMs) => acknowledged.observe(durationMs / 1000) };
 }
