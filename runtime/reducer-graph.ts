@@ -177,6 +177,11 @@ export class ReducerGraph {
       for (const { name, dueMs } of saved.timers) this.#set(slot, name, dueMs);
   }
 
+  /** To be called when all of a store was given to {@link restore}: gives memory back. */
+  endRestore(storeName: string): void {
+    this.#requireStore(storeName).endRestore();
+  }
+
   /** Hands a value to all of `children`, or to the one that is called `to`. */
   #handTo(
     children: readonly Child[],

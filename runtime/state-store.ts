@@ -69,6 +69,8 @@ export class StateStore<Node> {
   /** Where bytes of restored states are kept side by side: a buffer for each would cost more than its content. */
   #slab = NO_BYTES;
   #slabEnd = 0;
+  /** Bytes that were put into slabs, those that something newer replaced since included. */
+  #slabbed = 0;
 
   /** `topology` is for errors, which say how it is reset. */
   constructor(name: string, topology: string) {
@@ -251,8 +253,31 @@ export class StateStore<Node> {
     return restored;
   }
 
+  /**
+   * Ends a restore. A changelog holds many states of one key, and a slab that held them all lives as long as the one that is
+   * still needed: where most of what was read is out of date, what is left moves together.
+   */
+  endRestore(): void {
+    let keptBytes = 0;
+    for (const { savedStart, savedEnd } of this.#undecoded()) keptBytes += savedEnd - savedStart;
+    if (this.#slabbed > 2 * keptBytes) {
+      this.#slab = NO_BYTES;
+      this.#slabEnd = 0;
+      for (const slot of this.#undecoded()) this.#keepBytes(slot, savedBytesOf(slot)!);
+    }
+    this.#slab = NO_BYTES;
+    this.#slabEnd = 0;
+    this.#slabbed = 0;
+  }
+
+  *#undecoded(): Generator<Slot<Node>> {
+    for (const { slots } of this.#entries.values())
+      for (const slot of slots) if (slot != null && slot.savedIn !== null) yield slot;
+  }
+
   #keepBytes(slot: Slot<Node>, bytes: Uint8Array): void {
     const { length } = bytes;
+    this.#slabbed += length;
     if (this.#slabEnd + length > this.#slab.length) {
       const grown = Math.min(Math.max(SLAB_BYTES_MIN, 2 * this.#slab.length), SLAB_BYTES_MAX);
       this.#slab = new Uint8Array(Math.max(grown, length));

@@ -59,6 +59,7 @@ export async function restoreTask(core: TaskCore, options: OpeningOptions): Prom
       },
     );
     for (const [key, value] of refused) core.graph.restore(store, key, value);
+    core.graph.endRestore(store);
   }
   const found = await committedPosition(port, applicationId, task, (progress) =>
     onRestore({ store: POSITIONS_STORE, ...progress }),
