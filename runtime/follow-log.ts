@@ -2,7 +2,14 @@
 import { SchemaError, UnknownSchemaId } from '../schemas/errors.ts';
 import type { RecordOf, TopicName } from '../schemas/topics.ts';
 import { CommittedReader } from './committed-reader.ts';
-import { type Clock, type LogBounds, LogError, type LogPort, type TopicPartition } from './port.ts';
+import {
+  type Clock,
+  type LogAdmin,
+  type LogBounds,
+  LogError,
+  type LogPort,
+  type TopicPartition,
+} from './port.ts';
 import type { LogHeader } from './record-batch.ts';
 import type { FetchingCodec } from './task.ts';
 
@@ -44,16 +51,27 @@ export async function startPositions(
   topics: readonly string[],
   from: FollowFrom,
 ): Promise<readonly (TopicPartition & { readonly offset: number })[]> {
-  const descriptions = await port.describeTopics(topics);
-  const all = descriptions.flatMap(({ topic, partitions }) =>
-    Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
-  );
-  const bounds = await port.bounds(all);
+  const bounds = await port.bounds(await partitionsOf(port, topics));
   return bounds.map(({ topic, partition, start, stableEnd }) => ({
     topic,
     partition,
     offset: from.kind === 'latest' ? stableEnd : start,
   }));
+}
+
+/** Where the records since a point in time begin in each partition of the topics; their end where there are none. */
+export async function recentPositions(
+  port: Pick<LogPort, 'describeTopics' | 'bounds'> & Pick<LogAdmin, 'offsetsForTime'>,
+  topics: readonly string[],
+  sinceMs: number,
+): Promise<readonly (TopicPartition & { readonly offset: number })[]> {
+  const places = await partitionsOf(port, topics);
+  const bounds = await port.bounds(places);
+  const offsets = await port.offsetsForTime(places, Math.max(0, sinceMs));
+  return bounds.map(({ topic, partition, stableEnd }) => {
+    const found = offsets.find((one) => one.topic === topic && one.partition === partition);
+    return { topic, partition, offset: found?.offset ?? stableEnd };
+  });
 }
 
 /**
@@ -109,6 +127,16 @@ export async function decodeFollowed<T extends TopicName>(
       else throw error;
     }
   }
+}
+
+async function partitionsOf(
+  port: Pick<LogPort, 'describeTopics'>,
+  topics: readonly string[],
+): Promise<readonly TopicPartition[]> {
+  const descriptions = await port.describeTopics(topics);
+  return descriptions.flatMap(({ topic, partitions }) =>
+    Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
+  );
 }
 
 function recordAt(reader: CommittedReader, { topic, partition }: TopicPartition): FollowedRecord {

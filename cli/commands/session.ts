@@ -1,6 +1,5 @@
 import { type Command, Option } from 'commander';
-import { recentPositions } from '../../consumers/console/recent-positions.ts';
-import { decodeFollowed, followLog } from '../../runtime/follow-log.ts';
+import { decodeFollowed, followLog, recentPositions } from '../../runtime/follow-log.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { SchemaError } from '../../schemas/errors.ts';
 import type { QosScore } from '../../schemas/records.ts';

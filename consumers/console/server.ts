@@ -4,14 +4,13 @@
  * answers only to names of loopback unless told otherwise.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { decodeFollowed, type FollowedRecord, followLog } from '../../runtime/follow-log.ts';
+import { decodeFollowed, type FollowedRecord, followLog, recentPositions } from '../../runtime/follow-log.ts';
 import type { Clock, LogPort } from '../../runtime/port.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
 import { SchemaError } from '../../schemas/errors.ts';
 import type { CohortWindow, QosAlert, QosScore, StreamDefect, StreamHealth } from '../../schemas/records.ts';
 import { type Asset, assetAt } from './assets.ts';
 import { CONSOLE_TOPICS, ConsoleState, type ConsoleTopic } from './console-state.ts';
-import { recentPositions } from './recent-positions.ts';
 
 export type ConsoleOptions = {
   readonly port: LogPort & Parameters<typeof recentPositions>[0];

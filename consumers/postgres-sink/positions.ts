@@ -1,5 +1,6 @@
 /** Where reading goes on: kept beside the rows, and changed in the transaction that writes them. */
 import type { Client } from 'pg';
+import { startPositions } from '../../runtime/follow-log.ts';
 import type { LogPort, TopicPartition } from '../../runtime/port.ts';
 import type { Move } from './batch.ts';
 import { SinkError } from './errors.ts';
@@ -16,15 +17,11 @@ export async function loadPositions(
   port: LogPort,
   topics: readonly string[],
 ): Promise<readonly Position[]> {
-  const descriptions = await port.describeTopics(topics);
-  const all = descriptions.flatMap(({ topic, partitions }) =>
-    Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
-  );
-  const bounds = await port.bounds(all);
+  const starts = await startPositions(port, topics, { kind: 'beginning' });
   await client.query(
     `INSERT INTO ${SCHEMA}.sink_positions (topic, partition, next_offset)
      SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[]) ON CONFLICT DO NOTHING`,
-    columnsOf(bounds.map(({ topic, partition, start }) => [topic, partition, start])),
+    columnsOf(starts.map(({ topic, partition, offset }) => [topic, partition, offset])),
   );
   const { rows } = await client.query<{ topic: string; partition: number; next_offset: string }>(
     `SELECT topic, partition, next_offset FROM ${SCHEMA}.sink_positions WHERE topic = ANY($1) ORDER BY 1, 2`,
