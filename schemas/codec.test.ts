@@ -181,6 +181,20 @@ describe('decodeValue of records that another build wrote', () => {
     checkCode('incompatible-schema', /./, () => decodeValue('catalogue', bytes, alien));
   });
 
+  it('keeps no error that it threw, whose stack would keep whoever asked', () => {
+    const writers = writersWith(5, schemaText('dead-letters'));
+    const bytes = encodeValue('catalogue', 5, ENTRY);
+    const thrown: unknown[] = [];
+    for (let i = 0; i < 2; i++) {
+      assert.throws(
+        () => decodeValue('catalogue', bytes, writers),
+        (error) => thrown.push(error) > 0,
+      );
+    }
+    assert.equal(String(thrown[0]), String(thrown[1]));
+    assert.notEqual(thrown[0], thrown[1]);
+  });
+
   it('asks for an id once, and remembers that there is none', () => {
     const writers = new WriterSchemas();
     const bytes = encodeValue('catalogue', 9, ENTRY);

@@ -171,9 +171,12 @@ export class WriterSchemas {
     try {
       return asMeant(topic, resolvingReader(parseSchema(schemaText(schema.file)), writer));
     } catch (error) {
-      // Kept like a reader: a partition full of such records must not resolve the schemas again for each.
+      if (!(error instanceof SchemaError)) throw error;
+      // Kept like a reader: a partition full of such records must not resolve the schemas again for each. Not the error
+      // itself: its stack would keep whoever asked first, with all that it holds.
+      const { code, message } = error;
       return () => {
-        throw error;
+        throw new SchemaError(code, message);
       };
     }
   }
