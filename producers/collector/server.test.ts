@@ -8,6 +8,7 @@ import { type FaultDecision, PASS } from '../../runtime/memory-faults.ts';
 import { partitionOf } from '../../runtime/partitioner.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
+import { blankRecord } from '../../schemas/blank-record.ts';
 import type { CatalogueEntry, PlaybackEvent } from '../../schemas/records.ts';
 import { newTopics } from '../../schemas/topics.ts';
 import { type CollectorOptions, startCollector } from './server.ts';
@@ -370,24 +371,7 @@ test('bytes that are no HTTP, and bytes that are no text, harm nobody', async ()
 });
 
 function entryOf(tenant: string, contentId: string, programmeId: string): CatalogueEntry {
-  return {
-    name: `${tenant}/${contentId}`,
-    tenant,
-    contentId,
-    programmeId,
-    title: '',
-    streamType: 'live',
-    retired: false,
-    retiredReason: '',
-    renditionIds: [],
-    renditionBitratesBps: [],
-    renditionHeightsPx: [],
-    vantagePoints: [],
-    vantageInputs: [],
-    expectationsHash: '',
-    playheadOffsetMs: 0,
-    updatedAtMs: 0,
-  };
+  return blankRecord('catalogue', { name: `${tenant}/${contentId}`, tenant, contentId, programmeId });
 }
 
 /** Asks again until the condition holds; the runner's own limit ends what never does. */

@@ -1,4 +1,5 @@
 /** Results of sessions for tests: everything told and good but for what a test changes. */
+import { blankRecord } from '../../schemas/blank-record.ts';
 import type { RenderedSpan, SessionFigures, SessionResult, SessionSums } from '../sessions/figures.ts';
 
 export const WINDOW_MS = 10_000;
@@ -62,15 +63,13 @@ export function span(changes: Partial<RenderedSpan> = {}): RenderedSpan {
 export const ALL_TOLD = { startup: 1_000, states: 1_000, bitrate: 1_000, position: 1_000, events: 1_000 };
 export const NONE_TOLD = { startup: 0, states: 0, bitrate: 0, position: 0, events: 0 };
 
-const GOOD: SessionFigures = {
+const GOOD: SessionFigures = blankRecord('qos-scores', {
   sessionKey: 'session-1',
   tenant: 'tenant',
   sessionId: 'sid-1',
   kind: 'window',
   revision: 1,
-  windowStartMs: 0,
   windowEndMs: WINDOW_MS,
-  provisional: false,
   programmeId: 'news',
   contentId: 'news',
   streamType: 'live',
@@ -79,46 +78,27 @@ const GOOD: SessionFigures = {
   country: 'DE',
   deviceClass: 'tv',
   playerVersion: 'hls.js 1.7.4',
-  renditionId: '',
   outcome: 'play',
-  playbackFailure: '',
   contentStarted: true,
-  ended: false,
   playerState: 'playing',
   joinTimeMs: 400,
-  prerollMs: null,
   contentStartupMs: 400,
   playingMs: WINDOW_MS,
   watchedMs: WINDOW_MS,
-  pausedMs: 0,
-  seekWaitMs: 0,
-  stallCount: 0,
-  stallMs: 0,
-  stallCountSeek: 0,
-  stallMsSeek: 0,
-  microStallCount: 0,
   rebufferingPlayingPermille: 0,
   rebufferingWatchPermille: 0,
   rebufferingSessionPermille: 0,
   connectionRebufferingPermille: 0,
-  adPlayingMs: 0,
-  adStallCount: 0,
-  adStallMs: 0,
   bitrateBps: 6_000_000,
   heightPx: 1_080,
-  switchesUp: 0,
-  switchesDown: 0,
   droppedFrames: 0,
   liveLatencyMs: 6_000,
   playbackRatePermille: 1_000,
-  errorCodes: [],
   eventCount: 3,
   eventsLost: 0,
-  duplicateCount: 0,
   exposedMs: WINDOW_MS,
   audibleMs: WINDOW_MS,
   timeSource: 'player',
   programTimeStartMs: 0,
   programTimeEndMs: WINDOW_MS,
-  previousSessionId: '',
-};
+});

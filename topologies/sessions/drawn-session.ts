@@ -10,6 +10,7 @@
  * check('s.p....r..p...q', 'play join=1000 playing=4000 stalls=1/1500');
  */
 import assert from 'node:assert/strict';
+import { blankRecord } from '../../schemas/blank-record.ts';
 import type { PlaybackEvent } from '../../schemas/records.ts';
 import type { SessionFigures, SessionResult } from './figures.ts';
 import { advance, isOver, nextDueMs, type Offered, offer } from './session-fold.ts';
@@ -177,66 +178,17 @@ function bitrateOf(character: string): Partial<PlaybackEvent> {
   return { event: 'bitrate-change', bitrateBps: mbps * 1_000_000, heightPx: mbps * 180 };
 }
 
-const PLAIN: PlaybackEvent = {
+const PLAIN = blankRecord('playback-events', {
   sessionKey: 'key-1',
   tenant: 'acme',
   sessionId: 'sid-1',
   contentId: 'news',
   programmeId: 'news',
-  previousSessionId: '',
   event: 'time-interval',
   source: 'cmcd-v2-event',
   target: 'a',
-  sn: null,
-  clientTimeMs: null,
-  receivedAtMs: 0,
-  playerState: null,
-  startupDelayed: null,
-  mediaTimeMs: null,
-  programTimeMs: null,
-  programTimeSource: 'none',
-  liveLatencyMs: null,
-  playbackRatePermille: null,
-  bufferMs: null,
-  bitrateBps: null,
-  topBitrateBps: null,
-  throughputBps: null,
-  widthPx: null,
-  heightPx: null,
-  displayHeightPx: null,
-  renditionId: null,
-  renditionShown: false,
-  startupMs: null,
-  stallCount: null,
-  stallMs: null,
-  stalledSinceLast: null,
-  lastStallMs: null,
-  droppedFrames: null,
-  adPlaying: null,
-  adId: null,
-  muted: null,
-  hidden: null,
-  userInitiated: null,
-  errorCodes: [],
-  errorFatal: null,
-  errorClass: null,
-  requestObjectType: null,
-  requestObjectMs: null,
-  requestHost: null,
-  responseCode: null,
-  timeToFirstByteMs: null,
-  timeToLastByteMs: null,
-  streamingFormat: null,
   streamType: 'live',
   cdn: 'cdn-a',
-  asn: null,
   country: 'DE',
-  region: '',
-  addressHash: '',
   deviceClass: 'desktop',
-  osName: '',
-  playerName: '',
-  playerVersion: '',
-  connectionType: '',
-  droppedKeys: [],
-};
+});
