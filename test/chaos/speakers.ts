@@ -27,6 +27,8 @@ export type OutsideOptions = {
   /** How often a new configuration comes, and how many different ones there are. Default every 200 turns, no end. */
   readonly turnsPerConfig?: number;
   readonly configsMax?: number;
+  /** What every configuration says besides. */
+  readonly settings?: object;
   /** Number of the first configuration: a reset keeps the one in force, and saying it again changes nothing. */
   readonly firstConfig?: number;
 };
@@ -147,7 +149,7 @@ export class Speakers {
 
   /** A new configuration: its content first, then the word that it holds. */
   async #configure(): Promise<void> {
-    const { port, codec, partitions } = this.#options;
+    const { port, codec, partitions, settings } = this.#options;
     const number = this.#configs++ % (this.#options.configsMax ?? Number.MAX_SAFE_INTEGER);
     const configHash = `config-${number}`;
     const entry = {
@@ -155,6 +157,7 @@ export class Speakers {
       kind: 'set',
       contentHash: configHash,
       body: JSON.stringify({
+        ...settings,
         weight: number + 2,
         detectors: { 'video-black': { minMs: 1_000 + 500 * (number % 3) } },
       }),

@@ -60,6 +60,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
           silencePermille: 1,
           turnsPerConfig: TURNS_PER_CONFIG,
           configsMax: CONFIGS,
+          settings: SETTINGS,
         },
       });
       try {
@@ -90,6 +91,8 @@ const STREAMS_PER_PARTITION = 4;
 const VIEWERS = 40;
 const TURNS_PER_CONFIG = 2_000;
 const CONFIGS = 3;
+/** What is kept for minutes by default would still be filling up when memory is looked at for the first time. */
+const SETTINGS = { sessions: { reopenMs: 240_000 }, scoring: { defectHorizonMs: 240_000 } };
 
 const MINUTE_MS = 60_000;
 /** Faults begin no later than this in a minute; then everything settles, and memory is looked at. */
