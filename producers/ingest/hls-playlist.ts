@@ -18,6 +18,8 @@ export type HlsSegment = {
   readonly range: { readonly start: number; readonly length: number } | null;
   /** EXT-X-GAP: it is listed and known not to be there (RFC 8216bis, 4.4.4.7). */
   readonly isGap: boolean;
+  /** All of it is encrypted (EXT-X-KEY with AES-128, 4.3.2.4): its bytes tell nothing. */
+  readonly isEncrypted: boolean;
 };
 
 /** Breaks and other points that are announced for somebody who watches: they explain, and are no defects. */
@@ -143,6 +145,7 @@ function parseMedia(lines: readonly string[], baseUrl: string): HlsMedia {
   let sequence = 0;
   let runningTimeMs: number | null = null;
   let rangeEnd = 0;
+  let isEncrypted = false;
   let next = nothingSaid();
   for (const line of lines) {
     if (!line.startsWith('#')) {
@@ -154,7 +157,16 @@ function parseMedia(lines: readonly string[], baseUrl: string): HlsMedia {
       const range =
         next.range === null ? null : { start: next.range.start ?? rangeEnd, length: next.range.length };
       rangeEnd = range === null ? 0 : range.start + range.length;
-      segments.push({ sequence, url, durationMs: durationMs!, isDiscontinuity, programTimeMs, range, isGap });
+      segments.push({
+        sequence,
+        url,
+        durationMs: durationMs!,
+        isDiscontinuity,
+        programTimeMs,
+        range,
+        isGap,
+        isEncrypted,
+      });
       runningTimeMs = programTimeMs === null ? null : programTimeMs + durationMs!;
       sequence++;
       next = nothingSaid();
@@ -166,6 +178,7 @@ function parseMedia(lines: readonly string[], baseUrl: string): HlsMedia {
       targetDurationMs = Math.round(Number.parseFloat(after(line)) * 1000) || 0;
     else if (tag === '#EXT-X-MEDIA-SEQUENCE') sequence = whole(after(line));
     else if (tag === '#EXT-X-ENDLIST') isEnded = true;
+    else if (tag === '#EXT-X-KEY') isEncrypted = hlsAttributes(after(line)).get('METHOD') === 'AES-128';
     else if (!takeSegmentTag(tag, line, next)) pushIf(markers, markerOf(tag, line, sequence));
   }
   const longestMs = Math.max(0, ...segments.slice(-LONGEST_OF).map(({ durationMs }) => durationMs));
