@@ -96,11 +96,15 @@ export type FrameFeatures = {
   readonly stepSizeMs: readonly number[];
   /** How the arrays of int of this record are on the wire. False: each entry is the figure. True: each entry but the first is the figure less the one before it (in audioRmsCentiDbfs, audioPeakCentiDbfs and audioClipPermille the one audioChannels entries before), modulo 2^32; adding up gives the figures. EveryView's own readers have done so already. */
   readonly columnsAreDifferences: boolean;
+  /** Per audio block: two bytes, 16 bits from the most significant one on, each for a sixteenth of the block. A bit is set where the short-term envelope of the sound (300 Hz to 6 kHz, all channels together) is above its long-term one. It tells sound from other sound, not what it is: by it two points of one programme are aligned (in the way of SMPTE ST 2064). Empty when it was not measured. */
+  readonly audioOnsets: Uint8Array;
+  /** Units of captions that came in the chunk: pictures whose user data has CEA-608 or CEA-708 captions in it that are not padding, or packets of a subtitle track. Null when nobody looked. */
+  readonly captionUnits: number | null;
 };
 
 export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
   file: 'frame-features',
-  fingerprint: '71d53207c5c2d663762bd1233c939fbd1028e90d7ae335c5efa5e511a40269f2',
+  fingerprint: '98fa46e4fb576b57c0e7b93d334a62e72cc5c62228056e7954f68b3acba28e32',
   read: (cursor: ReadCursor) => ({
     programmeId: readString(cursor),
     renditionId: readString(cursor),
@@ -143,6 +147,8 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     stepPtsMs: readIntArray(cursor),
     stepSizeMs: readArray(cursor, readLong),
     columnsAreDifferences: readBoolean(cursor),
+    audioOnsets: readBytes(cursor),
+    captionUnits: readPresent(cursor, 0) ? readInt(cursor) : null,
   }),
   write: (cursor: WriteCursor, value: FrameFeatures) => {
     writeString(cursor, value.programmeId);
@@ -186,6 +192,8 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     writeIntArray(cursor, value.stepPtsMs);
     writeArray(cursor, value.stepSizeMs, writeLong);
     writeBoolean(cursor, value.columnsAreDifferences);
+    writeBytes(cursor, value.audioOnsets);
+    writePresent(cursor, value.captionUnits !== null, 0); if (value.captionUnits !== null) writeInt(cursor, value.captionUnits);
   },
 };
 
@@ -500,11 +508,13 @@ export type StreamDefect = {
   readonly evidenceLastOffset: number;
   /** Content hash of the configuration in force. */
   readonly configHash: string;
+  /** av-sync-offset: by how much sound comes before (above 0) or after (below 0) the pictures that it belongs to, ms. Null for other types. */
+  readonly offsetMs: number | null;
 };
 
 export const streamDefectsSchema: RecordSchema<StreamDefect> = {
   file: 'stream-defects',
-  fingerprint: 'bfab07afaf211533aa68ca70e8b85b9503aa64779b10d586d9e3ababfbc592f9',
+  fingerprint: 'b5ea78c15eaad56907def8428d287cdb0a334aac129b76db66f654955b18d0de',
   read: (cursor: ReadCursor) => ({
     event: readString(cursor),
     defectId: readString(cursor),
@@ -532,6 +542,7 @@ export const streamDefectsSchema: RecordSchema<StreamDefect> = {
     evidenceFirstOffset: readLong(cursor),
     evidenceLastOffset: readLong(cursor),
     configHash: readString(cursor),
+    offsetMs: readPresent(cursor, 0) ? readInt(cursor) : null,
   }),
   write: (cursor: WriteCursor, value: StreamDefect) => {
     writeString(cursor, value.event);
@@ -560,6 +571,7 @@ export const streamDefectsSchema: RecordSchema<StreamDefect> = {
     writeLong(cursor, value.evidenceFirstOffset);
     writeLong(cursor, value.evidenceLastOffset);
     writeString(cursor, value.configHash);
+    writePresent(cursor, value.offsetMs !== null, 0); if (value.offsetMs !== null) writeInt(cursor, value.offsetMs);
   },
 };
 

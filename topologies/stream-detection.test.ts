@@ -253,6 +253,7 @@ test('golden: a freeze at live pace, field by field', () => {
     programTimeUncertaintyMs: 120,
     evidenceTopic: 'frame-features',
     evidencePartition: 0,
+    offsetMs: null,
     evidenceFirstOffset: 2,
     configHash: 'default',
   };

@@ -81,6 +81,8 @@ class Stream {
       stepPtsMs: [],
       stepSizeMs: [],
       columnsAreDifferences: false,
+      audioOnsets: new Uint8Array(0),
+      captionUnits: null,
     };
   }
 

@@ -129,5 +129,6 @@ function defectOf(run: Run, type: string, chunk: FrameFeatures, atMs: number): S
     evidenceFirstOffset: 0,
     evidenceLastOffset: 0,
     configHash: 'default',
+    offsetMs: null,
   };
 }

@@ -12,6 +12,7 @@ import {
   resetKWeighting,
   weightedSquareSum,
 } from './loudness.ts';
+import { createOnsets, type OnsetState, onsetsOf, resetOnsets } from './sound-onsets.ts';
 
 export const AUDIO_BLOCK_MS = 100;
 /** Level of digital silence, and of everything below it, in hundredths of dBFS. */
@@ -30,6 +31,8 @@ export type AudioBlock = {
   readonly correlationPermille: number | null;
   /** Of this block alone, all channels together, hundredths of LUFS. */
   readonly loudnessCentiLufs: number;
+  /** 16 bits of fingerprint, the earliest as the most significant one; see `sound-onsets.ts`. */
+  readonly onsets: number;
 };
 
 /** What must be remembered from one piece of sound to the next. */
@@ -43,6 +46,7 @@ export type AudioState = {
   samples: Int16Array;
   readonly weighting: KWeightingState;
   readonly weights: readonly number[];
+  readonly onsets: OnsetState;
 };
 
 export function createAudioState(sampleRateHz: number, channels: number): AudioState {
@@ -57,6 +61,7 @@ export function createAudioState(sampleRateHz: number, channels: number): AudioS
     samples: new Int16Array((Math.ceil((sampleRateHz * AUDIO_BLOCK_MS) / 1_000) + 1) * channels),
     weighting: createKWeighting(sampleRateHz, channels),
     weights: channelWeights(channels),
+    onsets: createOnsets(sampleRateHz, channels),
   };
 }
 
@@ -74,6 +79,7 @@ export function analyseSamples(state: AudioState, samples: Int16Array, startSamp
     if (block !== state.block) {
       pushMeasured(state, blocks);
       resetKWeighting(state.weighting);
+      resetOnsets(state.onsets);
       state.block = block;
     }
     const take = Math.min(count - done, firstSampleOf(state, block + 1) - (startSample + done));
@@ -154,6 +160,7 @@ function measuredBlock({
   samples,
   weighting,
   weights,
+  onsets,
 }: AudioState): AudioBlock {
   const fullScalePower = sampleCount * FULL_SCALE * FULL_SCALE;
   const rmsCentiDbfs: number[] = [];
@@ -188,6 +195,7 @@ function measuredBlock({
         ? null
         : correlationPermille(samples, sampleCount, channels, squareSums[0]! * squareSums[1]!),
     loudnessCentiLufs: loudnessCentiLufs(weightedSum / fullScalePower),
+    onsets: onsetsOf(onsets, samples, sampleCount),
   };
 }
 

@@ -156,6 +156,7 @@ function blocks(chunker: Chunker, from: number, to: number): FrameFeatures[] {
     peakCentiDbfs: [-1000],
     clipPermille: [5],
     correlationPermille: null,
+    onsets: 0xa005,
     loudnessCentiLufs: -2100,
   }));
   return chunker.addAudioBlocks(made, 0);

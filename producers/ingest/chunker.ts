@@ -250,6 +250,8 @@ export class Chunker {
       stepPtsMs: steps.map(({ atMs }) => atMs - basePtsMs),
       stepSizeMs: steps.map(({ sizeMs }) => sizeMs),
       columnsAreDifferences: true,
+      audioOnsets: onsetBytes(blocks),
+      captionUnits: null,
     };
   }
 }
@@ -291,4 +293,14 @@ function contiguousRuns(blocks: readonly TimedBlock[]): TimedBlock[][] {
     else runs.push([block]);
   }
   return runs;
+}
+
+/** Two bytes for each block, the earlier bits first. */
+function onsetBytes(blocks: readonly TimedBlock[]): Uint8Array {
+  const bytes = new Uint8Array(2 * blocks.length);
+  for (const [at, { onsets }] of blocks.entries()) {
+    bytes[2 * at] = onsets >> 8;
+    bytes[2 * at + 1] = onsets & 0xff;
+  }
+  return bytes;
 }

@@ -142,6 +142,8 @@ class Stream {
       stepPtsMs: [],
       stepSizeMs: [],
       columnsAreDifferences: false,
+      audioOnsets: new Uint8Array(0),
+      captionUnits: null,
     };
   }
 

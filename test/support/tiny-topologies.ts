@@ -101,6 +101,8 @@ export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatu
     stepPtsMs: [],
     stepSizeMs: [],
     columnsAreDifferences: false,
+    audioOnsets: new Uint8Array(0),
+    captionUnits: null,
   };
 }
 
@@ -144,6 +146,7 @@ function said(
       evidenceFirstOffset: 0,
       evidenceLastOffset: 0,
       configHash,
+      offsetMs: null,
     },
   };
 }

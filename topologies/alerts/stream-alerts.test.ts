@@ -35,6 +35,7 @@ const DEFECT: StreamDefect = {
   evidenceFirstOffset: 1,
   evidenceLastOffset: 3,
   configHash: 'default',
+  offsetMs: null,
 };
 
 /**

@@ -102,6 +102,8 @@ function faultOf(chunk: FrameFeatures): string | null {
   const blocks = blocksIn(chunk);
   if (!fits(chunk.audioCorrelationPermille, blocks) || !fits(chunk.audioLoudnessCentiLufs, blocks))
     return 'audio columns have different numbers of blocks';
+  if (chunk.audioOnsets.length !== 0 && chunk.audioOnsets.length !== 2 * blocks)
+    return 'audioOnsets has not two bytes for each block';
   if (chunk.stepSizeMs.length !== chunk.stepPtsMs.length) return 'step columns have different lengths';
   const whole = chunk.audioChannels === 0 ? levels === 0 : levels % chunk.audioChannels === 0;
   return whole ? null : `${levels} audio levels do not fit ${chunk.audioChannels} channels`;

@@ -55,6 +55,7 @@ export function defectRecord(
     programTimeEndMs: endMs === null ? null : programTimeOf(timeline, endMs),
     evidenceFirstOffset: told.evidenceFirstOffset,
     evidenceLastOffset: step.evidence.offset,
+    offsetMs: told.offsetMs ?? null,
   };
 }
 
@@ -83,6 +84,7 @@ export function anchorRecord(around: Surroundings): StreamDefect {
     programTimeEndMs: null,
     evidenceFirstOffset: offset,
     evidenceLastOffset: offset,
+    offsetMs: null,
   };
 }
 

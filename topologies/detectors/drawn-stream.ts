@@ -253,5 +253,7 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     stepPtsMs: steps.map(([atMs]) => atMs - fromMs),
     stepSizeMs: steps.map(([, sizeMs]) => sizeMs),
     columnsAreDifferences: false,
+    audioOnsets: new Uint8Array(0),
+    captionUnits: null,
   };
 }

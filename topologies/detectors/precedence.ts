@@ -12,7 +12,7 @@ import { type Effect, NOTHING, type Reducer, type StepContext } from '../../runt
 import type { StreamDefect } from '../../schemas/records.ts';
 import { anchorRecord, defectIdOf, defectRecord, type Surroundings } from './defect-records.ts';
 import { POINT_REACH_MS, rankOf, SUPPRESSES, suppresses } from './precedence-table.ts';
-import { type StreamStep, type Transition, transition, transitions } from './stream-step.ts';
+import { kept, type StreamStep, type Transition, transition, transitions } from './stream-step.ts';
 import { newTimeline, sealedPresentationMs, TIMELINE_FIELDS, takeChunk } from './timeline.ts';
 
 const PIECE = struct({ defectId: 'string', startMs: 'long', revision: 'int', chargeFromMs: 'long' });
@@ -51,13 +51,13 @@ type Report = Surroundings & {
 
 export const precedence: Reducer<State, Transition | StreamStep, StreamDefect> = {
   name: 'precedence',
-  state: structCodec({ version: 3, fields: FIELDS }),
+  state: structCodec({ version: 4, fields: FIELDS }),
   init: () => ({ told: [], held: new Map(), past: [], timeline: newTimeline() }),
   step(state, input, context) {
     if (input.kind === 'timer') return NOTHING;
     const given = input.value;
     if (given.kind !== 'features' && given.kind !== 'interrupted') {
-      state.told.push(given);
+      state.told.push(kept(given));
       return NOTHING;
     }
     const records = resolve(state, given, input.timeMs, context);
@@ -107,7 +107,7 @@ function take(told: Transition, report: Report): void {
   }
   const one = held.get(told.type);
   if (one === undefined) return;
-  one.told = { ...told };
+  one.told = kept(told);
   if (told.kind === 'update') {
     if (one.piece !== null) {
       one.piece.revision += 1;
@@ -122,7 +122,7 @@ function take(told: Transition, report: Report): void {
 function onOpen(told: Transition, report: Report): void {
   const { held } = report.state;
   const freeFromMs = freeAfterPast(told, report.state);
-  const one: Held = { told: { ...told }, freeFromMs, piece: null };
+  const one: Held = { told: kept(told), freeFromMs, piece: null };
   const above = inOrder(held).filter((other) => suppresses(other.told.type, told.type));
   held.set(told.type, one);
   if (above.length === 0) {

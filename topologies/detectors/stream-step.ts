@@ -120,9 +120,20 @@ export const transition = struct({
   confidencePermille: 'int',
   reason: 'string',
   evidenceFirstOffset: 'long',
+  /** Of av-sync-offset; null for other types. */
+  offsetMs: 'int?',
 });
 export const transitions = list(transition);
-export type Transition = Readonly<StateOf<(typeof transition)['fields']>>;
+type KeptTransition = StateOf<(typeof transition)['fields']>;
+export type Transition = Readonly<Omit<KeptTransition, 'offsetMs'>> & {
+  /** By how much sound comes before its pictures, ms; left out by types that do not tell. */
+  readonly offsetMs?: number | null;
+};
+
+/** As it is kept. */
+export function kept(told: Transition): KeptTransition {
+  return { ...told, offsetMs: told.offsetMs ?? null };
+}
 
 function escapePart(part: string): string {
   if (!part.includes('/') && !part.includes('%')) return part;

@@ -41,6 +41,7 @@ export function defectRecord(told: Told): StreamDefect {
     evidenceFirstOffset: 0,
     evidenceLastOffset: 0,
     configHash: 'default',
+    offsetMs: null,
     ...told,
   };
 }
