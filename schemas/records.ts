@@ -26,7 +26,7 @@ export type FrameFeatures = {
   readonly probeEpochMs: number;
   /** Chunk number within the probe epoch, from 0 without gaps. */
   readonly seq: number;
-  /** features, or what happened instead of them: signal-lost (no input for longer than the limit), signal-restored, end (the input ended as it should), probe-lost (the decoder died). */
+  /** features, or what happened instead of them: signal-lost (no input for longer than the limit), signal-restored, end (the input ended as it should), probe-lost (the decoder died), transport (what was seen of the manifest and its segments). */
   readonly event: string;
   /** For events other than features: a sentence that says why. */
   readonly eventReason: string;
@@ -100,11 +100,57 @@ export type FrameFeatures = {
   readonly audioOnsets: Uint8Array;
   /** Units of captions that came in the chunk: pictures whose user data has CEA-608 or CEA-708 captions in it that are not padding, or packets of a subtitle track. Null when nobody looked. */
   readonly captionUnits: number | null;
+  /** Where errors of the first priority of ETSI TR 101 290 were seen in a transport stream, in ms after basePtsMs (may be negative): one entry for each indicator and tenth of a second. */
+  readonly tsErrorPtsMs: readonly number[];
+  /** Per entry: number of the indicator in TR 101 290, table 5.2.1: 11 is 1.1 TS_sync_loss, 12 Sync_byte_error, 13 PAT_error, 14 Continuity_count_error, 15 PMT_error, 16 PID_error. */
+  readonly tsErrorKind: readonly number[];
+  /** Per entry: how many there were; for 13, 15 and 16 by absence, for how many ms the table or the PID has been absent. */
+  readonly tsErrorCount: readonly number[];
+  /** The input is a transport stream and its packets are checked. */
+  readonly tsChecked: boolean;
+  /** Of a record with the event transport: hls or dash. Such a record says what the probe saw of the manifest and its segments; basePtsMs is then the presentation time that is live, decodedAtMs when the probe looked. */
+  readonly manifestKind: string;
+  /** The manifest does not say that nothing more will be added. */
+  readonly manifestIsLive: boolean;
+  /** How the manifest that names the variants was loaded last: HTTP status, or -1 no connection, -2 timeout, -3 cut short, -4 garbage, -5 not named any more; 0 when there is none above the playlist, or it was not loaded. */
+  readonly manifestStatus: number;
+  /** Target duration of the playlist that is decoded (RFC 8216, 4.3.3.1), or longest segment of a DASH manifest, ms. */
+  readonly targetDurationMs: number;
+  /** Media sequence number of the newest segment listed, or media time in ms at which what a DASH manifest lists ends; -1 when unknown. */
+  readonly newestSegment: number;
+  /** Which of the variants is decoded; -1 when unknown. */
+  readonly ownVariant: number;
+  /** Playlists of the ladder, or representations, by name; main where there is one only. */
+  readonly variantIds: readonly string[];
+  /** Per variant: how its playlist was loaded last, as manifestStatus. */
+  readonly variantStatus: readonly number[];
+  /** Per variant: ms since a load last showed something new; -1 when unknown, or not live. */
+  readonly variantUnchangedMs: readonly number[];
+  /** Per variant: ms since the first of the loads in a row that failed; 0 when the last one did not. */
+  readonly variantFailingMs: readonly number[];
+  /** Per variant: loads in a row that failed or did not name it; 0 when the last one did not. */
+  readonly variantFailedReloads: readonly number[];
+  /** Segments that were asked for since the record before, each once it is decided: index of its variant. */
+  readonly segmentVariant: readonly number[];
+  /** Per segment: its place in ms after basePtsMs (usually negative), by what the manifest lists. */
+  readonly segmentPtsMs: readonly number[];
+  /** Per segment: its length as listed, ms. */
+  readonly segmentDurationMs: readonly number[];
+  /** Per segment: how it was got, as manifestStatus, after one more attempt when the first one failed. */
+  readonly segmentStatus: readonly number[];
+  /** Per segment: bytes of its video packets; -1 when they were not counted. */
+  readonly segmentVideoBytes: readonly number[];
+  /** What the manifest announces, each once: discontinuity, cue-out, cue-in, daterange, scte35, period. */
+  readonly markerKind: readonly string[];
+  /** Per announcement: its place in ms after basePtsMs. */
+  readonly markerPtsMs: readonly number[];
+  /** Per announcement: how long it lasts as announced, ms; -1 when that is not said. */
+  readonly markerDurationMs: readonly number[];
 };
 
 export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
   file: 'frame-features',
-  fingerprint: '98fa46e4fb576b57c0e7b93d334a62e72cc5c62228056e7954f68b3acba28e32',
+  fingerprint: '004f77eb4ca837ae5d87c07afeda9e500e200ae4ab65592a9d4cad9d0c9c89ec',
   read: (cursor: ReadCursor) => ({
     programmeId: readString(cursor),
     renditionId: readString(cursor),
@@ -149,6 +195,29 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     columnsAreDifferences: readBoolean(cursor),
     audioOnsets: readBytes(cursor),
     captionUnits: readPresent(cursor, 0) ? readInt(cursor) : null,
+    tsErrorPtsMs: readIntArray(cursor),
+    tsErrorKind: readIntArray(cursor),
+    tsErrorCount: readIntArray(cursor),
+    tsChecked: readBoolean(cursor),
+    manifestKind: readString(cursor),
+    manifestIsLive: readBoolean(cursor),
+    manifestStatus: readInt(cursor),
+    targetDurationMs: readInt(cursor),
+    newestSegment: readLong(cursor),
+    ownVariant: readInt(cursor),
+    variantIds: readArray(cursor, readString),
+    variantStatus: readIntArray(cursor),
+    variantUnchangedMs: readIntArray(cursor),
+    variantFailingMs: readIntArray(cursor),
+    variantFailedReloads: readIntArray(cursor),
+    segmentVariant: readIntArray(cursor),
+    segmentPtsMs: readIntArray(cursor),
+    segmentDurationMs: readIntArray(cursor),
+    segmentStatus: readIntArray(cursor),
+    segmentVideoBytes: readIntArray(cursor),
+    markerKind: readArray(cursor, readString),
+    markerPtsMs: readIntArray(cursor),
+    markerDurationMs: readIntArray(cursor),
   }),
   write: (cursor: WriteCursor, value: FrameFeatures) => {
     writeString(cursor, value.programmeId);
@@ -194,6 +263,29 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     writeBoolean(cursor, value.columnsAreDifferences);
     writeBytes(cursor, value.audioOnsets);
     writePresent(cursor, value.captionUnits !== null, 0); if (value.captionUnits !== null) writeInt(cursor, value.captionUnits);
+    writeIntArray(cursor, value.tsErrorPtsMs);
+    writeIntArray(cursor, value.tsErrorKind);
+    writeIntArray(cursor, value.tsErrorCount);
+    writeBoolean(cursor, value.tsChecked);
+    writeString(cursor, value.manifestKind);
+    writeBoolean(cursor, value.manifestIsLive);
+    writeInt(cursor, value.manifestStatus);
+    writeInt(cursor, value.targetDurationMs);
+    writeLong(cursor, value.newestSegment);
+    writeInt(cursor, value.ownVariant);
+    writeArray(cursor, value.variantIds, writeString);
+    writeIntArray(cursor, value.variantStatus);
+    writeIntArray(cursor, value.variantUnchangedMs);
+    writeIntArray(cursor, value.variantFailingMs);
+    writeIntArray(cursor, value.variantFailedReloads);
+    writeIntArray(cursor, value.segmentVariant);
+    writeIntArray(cursor, value.segmentPtsMs);
+    writeIntArray(cursor, value.segmentDurationMs);
+    writeIntArray(cursor, value.segmentStatus);
+    writeIntArray(cursor, value.segmentVideoBytes);
+    writeArray(cursor, value.markerKind, writeString);
+    writeIntArray(cursor, value.markerPtsMs);
+    writeIntArray(cursor, value.markerDurationMs);
   },
 };
 

@@ -7,6 +7,7 @@
 import { partitionOf } from '../../runtime/partitioner.ts';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
+import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { streamDetection } from '../../topologies/stream-detection.ts';
 import { type InputRecord, PARTITIONS, type Workload } from './workload.ts';
@@ -83,6 +84,7 @@ class Stream {
       columnsAreDifferences: false,
       audioOnsets: new Uint8Array(0),
       captionUnits: null,
+      ...NO_TRANSPORT,
     };
   }
 

@@ -2,10 +2,13 @@
  * Gathers what was measured into records: one per second of the stream's timeline, or less at the end, before an
  * event, and where sound is missing (the blocks of a record follow each other without gaps).
  */
+import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { type ArrivalTime, NO_PROGRAM_TIME } from './arrival-time.ts';
 import { AUDIO_BLOCK_MS, type AudioBlock } from './audio-analysis.ts';
 import type { PictureFeatures } from './frame-analysis.ts';
+import { type TransportFacts, transportColumns } from './manifest-facts.ts';
+import type { TsErrorAt } from './ts-check.ts';
 
 export const CHUNK_MS = 1000;
 /**
@@ -13,6 +16,9 @@ export const CHUNK_MS = 1000;
  * absent. The decoder interleaves within the same limit, so for given bytes the outcome is always the same.
  */
 export const TRACK_SKEW_MS_MAX = 2000;
+
+/** Errors that wait for their record: no more than these, the last ones. */
+const TS_ERRORS_MAX = 1_000;
 
 export type ChunkEvent = 'signal-lost' | 'signal-restored' | 'probe-lost' | 'end';
 
@@ -62,6 +68,8 @@ export class Chunker {
   #lastDecodedAtMs: number;
   #decodeErrors = 0;
   #steps: ClockStep[] = [];
+  #tsErrors: readonly TsErrorAt[] = [];
+  #isTsChecked = false;
   #pictures: TimedPicture[] = [];
   #blocks: TimedBlock[] = [];
 
@@ -118,6 +126,21 @@ export class Chunker {
   /** Steps go into the record that covers them; one that is found later, into the one under way. */
   addSteps(steps: readonly ClockStep[]): void {
     this.#steps.push(...steps);
+  }
+
+  /** Errors of the transport stream that were seen in it, placed on the timeline; none says that it is checked. */
+  addTsErrors(errors: readonly TsErrorAt[]): void {
+    this.#isTsChecked = true;
+    if (errors.length > 0) this.#tsErrors = [...this.#tsErrors, ...errors].slice(-TS_ERRORS_MAX);
+  }
+
+  /** A record of what was seen of the manifest; what was measured waits for its own. */
+  addTransport(facts: TransportFacts): FrameFeatures {
+    const held = [this.#decodeErrors, this.#steps, this.#tsErrors] as const;
+    [this.#decodeErrors, this.#steps, this.#tsErrors] = [0, [], []];
+    const record = this.#record(facts.edgePtsMs ?? this.endMs, 0, [], []);
+    [this.#decodeErrors, this.#steps, this.#tsErrors] = [held[0], held[1], held[2]];
+    return { ...record, event: 'transport', ...transportColumns(facts, record.basePtsMs) };
   }
 
   /** A record of what every track has said already, though its second is not over; none when there is nothing. */
@@ -186,6 +209,12 @@ export class Chunker {
     return Math.max(Math.min(this.#videoEndMs, this.#audioEndMs), this.endMs - TRACK_SKEW_MS_MAX);
   }
 
+  #takeTsErrors(toMs: number): readonly TsErrorAt[] {
+    const taken = this.#tsErrors.filter(({ atMs }) => atMs < toMs);
+    if (taken.length > 0) this.#tsErrors = this.#tsErrors.filter(({ atMs }) => atMs >= toMs);
+    return taken;
+  }
+
   /** Writes what lies before `untilMs` and moves on; a second without anything leaves no record. */
   #takeUpTo(untilMs: number, records: FrameFeatures[]): void {
     const pictureCount = countBefore(this.#pictures, (picture) => picture.ptsMs < untilMs);
@@ -252,6 +281,9 @@ export class Chunker {
       columnsAreDifferences: true,
       audioOnsets: onsetBytes(blocks),
       captionUnits: null,
+      ...NO_TRANSPORT,
+      ...tsErrorColumns(this.#takeTsErrors(toMs), basePtsMs),
+      tsChecked: this.#isTsChecked,
     };
   }
 }
@@ -267,6 +299,14 @@ function pictureColumns(pictures: readonly TimedPicture[]) {
     anchorMeanCenti: column((features) => features.anchorMeanCenti),
     anchorPeakCenti: column((features) => features.anchorPeakCenti),
     anchorAgeMs: column((features) => features.anchorAgeMs),
+  };
+}
+
+function tsErrorColumns(errors: readonly TsErrorAt[], basePtsMs: number) {
+  return {
+    tsErrorPtsMs: errors.map(({ atMs }) => atMs - basePtsMs),
+    tsErrorKind: errors.map(({ kind }) => kind),
+    tsErrorCount: errors.map(({ count }) => count),
   };
 }
 

@@ -11,6 +11,7 @@
  */
 import assert from 'node:assert/strict';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
+import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
 import { streamDetectionWith } from '../stream-detection.ts';
 import type { Detector } from './sample-detector.ts';
@@ -255,5 +256,6 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     columnsAreDifferences: false,
     audioOnsets: new Uint8Array(0),
     captionUnits: null,
+    ...NO_TRANSPORT,
   };
 }
