@@ -1,6 +1,7 @@
 /** What one run said about its viewers, gathered record by record by a subscriber who saw nothing else. */
 import type { QosScore } from '../../schemas/records.ts';
 import { type LatencyFigures, latencyFigures } from './latency.ts';
+import { tally } from './tally.ts';
 
 export type AudienceSummary = {
   /** Reports in the log. */
@@ -113,10 +114,4 @@ export class AudienceRecord {
     const last = beacons.findLast((at) => at < windowEndMs);
     if (last !== undefined && last >= windowStartMs) this.#delaysMs.push(timestampMs - last);
   }
-}
-
-function tally(words: readonly string[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const word of [...words].sort()) counts[word] = (counts[word] ?? 0) + 1;
-  return counts;
 }

@@ -4,6 +4,7 @@ import type { AudienceRecord, AudienceSummary } from './audience-record.ts';
 import { compareWithTruth, type FaultResult, type FoundDefect, type InjectedFault } from './comparison.ts';
 import { type LatencyFigures, latencyFigures } from './latency.ts';
 import type { Delay, RunRecord, WatchedStream } from './run-record.ts';
+import { tally } from './tally.ts';
 
 export type StreamSummary = {
   readonly programmeId: string;
@@ -196,12 +197,6 @@ function streamSummary(stream: WatchedStream): StreamSummary {
 
 function foundDefect({ defectId, programmeId, type, startMs, endMs }: FoundDefect): FoundDefect {
   return { defectId, programmeId, type, startMs, endMs };
-}
-
-function tally(words: readonly string[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const word of [...words].sort()) counts[word] = (counts[word] ?? 0) + 1;
-  return counts;
 }
 
 function sum<T>(items: readonly T[], amountOf: (item: T) => number): number {
