@@ -7,6 +7,7 @@
  *   "streams": { "slides-channel": { "video-freeze": { "staticContentMs": 60000 } } }
  * }
  */
+import { isObject } from '../settings-check.ts';
 import { type StreamScope, streamKeyOf } from './stream-step.ts';
 
 /** Every setting is an integer; the unit is in its name. */
@@ -102,8 +103,4 @@ function checkTypes(
       }
     }
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
