@@ -1,5 +1,6 @@
 /** The analysis of one or several inputs as one page that needs nothing else. */
 import { mediaTime, seconds } from '../../consumers/tail/record-line.ts';
+import { escaped, htmlPage } from '../html-page.ts';
 import type { AnalysedDefect, Analysis } from './analysis.ts';
 import { type LoudnessPoint, loudnessOf } from './loudness-summary.ts';
 import { blocksOf, PLOT_WIDTH_PX, picturesOf, plotOf, type Sample, type Series } from './plots.ts';
@@ -12,12 +13,7 @@ export type ReportPart = {
 
 export function reportHtml(parts: readonly ReportPart[]): string {
   const title = parts.map(({ analysis }) => analysis.streamId).join(', ');
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(title)}</title><style>${STYLE}</style></head><body>
-${parts.map(section).join('\n')}
-</body></html>
-`;
+  return htmlPage({ title, style: STYLE, body: parts.map(section).join('\n') });
 }
 
 const STYLE = `
@@ -202,8 +198,4 @@ function loudnessLine(chunks: Analysis['chunks']): string {
     `sample peak ${figure(samplePeakDbfs, 'dBFS')}`,
   ];
   return `<p>${figures.join(', ')}</p>`;
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

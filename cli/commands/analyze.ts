@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
@@ -21,6 +21,7 @@ import { reportHtml } from '../analyze/report.ts';
 import { thumbnailsOf } from '../analyze/thumbnails.ts';
 import type { Action, CliContext } from '../context.ts';
 import { ExpectedError, UsageError } from '../failure.ts';
+import { writePage } from '../html-page.ts';
 import { progressView } from '../progress-view.ts';
 import { progressLine } from '../replay/progress-line.ts';
 import { jsonLine, line } from '../terminal.ts';
@@ -109,7 +110,10 @@ export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
     const thumbnails = await thumbnailsOf(ffmpeg.path, input, wanted, interruption.signal);
     parts.push({ analysis, thumbnails });
   }
-  if (options.html !== undefined) writePage(options.html, reportHtml(parts), context);
+  if (options.html !== undefined) {
+    writePage(options.html, reportHtml(parts));
+    line(context.err, `the page is ${options.html}`);
+  }
   const hits = found.filter((one) => isHit(one, options.failOn));
   if (hits.length === 0) return 0;
   line(err, `everyview: ${hits.length} defects are what --fail-on names.`);
@@ -215,16 +219,4 @@ function failOn(text: string): readonly string[] {
   const wrong = words.find((word) => !known.includes(word));
   if (wrong === undefined) return words;
   throw new InvalidArgumentError(`'${wrong}' is neither any, nor ${SEVERITIES.join(', ')}, nor a type.`);
-}
-
-function writePage(file: string, html: string, { err }: CliContext): void {
-  try {
-    writeFileSync(file, html);
-  } catch (cause) {
-    throw new ExpectedError(
-      `the page cannot be written: ${messageOf(cause)}`,
-      'Name a file in a folder that is there and may be written to',
-    );
-  }
-  line(err, `the page is ${file}`);
 }

@@ -1,15 +1,14 @@
-import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { isoTime } from '../../consumers/tail/record-line.ts';
 import { configStore } from '../../runtime/config-store.ts';
 import { partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { registryCodec } from '../../runtime/value-codec.ts';
-import { messageOf } from '../../schemas/errors.ts';
 import { openCluster } from '../cluster.ts';
 import { readConfiguration } from '../configuration-file.ts';
 import type { Action } from '../context.ts';
 import { ExpectedError } from '../failure.ts';
+import { writePage } from '../html-page.ts';
 import { backtest } from '../replay/backtest.ts';
 import { isWithoutDifference } from '../replay/backtest-diff.ts';
 import { backtestHtml } from '../replay/backtest-html.ts';
@@ -89,7 +88,7 @@ export const runBacktest: Action<BacktestFlags> = async (context, options) => {
       );
     }
     const what = candidate === null ? 'The configuration that held' : `${options.config}`;
-    if (options.html !== undefined) writeReport(options.html, backtestHtml(result, { candidate: what }));
+    if (options.html !== undefined) writePage(options.html, backtestHtml(result, { candidate: what }));
     if (options.json) {
       const { diff, fromMs, comparedToMs, recordsIn, keysLeftOut, starts } = result;
       jsonLine(out, { fromMs, comparedToMs, recordsIn, keysLeftOut, starts, ...diff });
@@ -101,14 +100,3 @@ export const runBacktest: Action<BacktestFlags> = async (context, options) => {
     await cluster.close();
   }
 };
-
-function writeReport(file: string, html: string): void {
-  try {
-    writeFileSync(file, html);
-  } catch (cause) {
-    throw new ExpectedError(
-      `the report cannot be written: ${messageOf(cause)}`,
-      'Name a file in a folder that is there and may be written to',
-    );
-  }
-}

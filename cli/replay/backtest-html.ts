@@ -1,5 +1,6 @@
 /** The difference of a backtest as one page that needs nothing else: what changed, drawn over the range. */
 import { isoTime } from '../../consumers/tail/record-line.ts';
+import { escaped, htmlPage } from '../html-page.ts';
 import type { BacktestResult } from './backtest.ts';
 import type { Interval, IntervalDiff, ScoreDiff } from './backtest-diff.ts';
 
@@ -11,10 +12,7 @@ export type HtmlOptions = {
 export function backtestHtml(result: BacktestResult, { candidate }: HtmlOptions): string {
   const { diff, fromMs, comparedToMs, recordsIn, keysLeftOut } = result;
   const tiles = [tile('alerts', diff.alerts), tile('defects', diff.defects), scoreTile(diff.scores)].join('');
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Backtest</title><style>${STYLE}</style></head><body>
-<h1>Backtest</h1>
+  const body = `<h1>Backtest</h1>
 <p>${escaped(candidate)}, against what was said live.
 ${fromMs === 0 ? 'Beginning of the log' : isoTime(fromMs)} to ${isoTime(comparedToMs)}, ${recordsIn} records${keysLeftOut > 0 ? `, ${keysLeftOut} keys older than what was read left out` : ''}.</p>
 <div class="tiles">${tiles}</div>
@@ -25,9 +23,8 @@ ${intervalTable(diff.alerts, isoTime)}
 ${intervalTable(diff.defects, (ms) => `${(ms / 1000).toFixed(2)} s`)}
 <h2>Scores of sessions</h2>
 ${histogram(result)}
-${scoreTable(diff.scores)}
-</body></html>
-`;
+${scoreTable(diff.scores)}`;
+  return htmlPage({ title: 'Backtest', style: STYLE, body });
 }
 
 const STYLE = `
@@ -141,8 +138,4 @@ function scoreTable({ added, removed, changed }: ScoreDiff): string {
   ];
   if (rows.length === 0) return '<p class="none">No difference.</p>';
   return `<div class="scroll"><table><tr><th></th><th>session</th><th>change</th></tr>${rows.join('\n')}</table></div>`;
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
