@@ -58,6 +58,15 @@ export function parseStartPoint(text: string): StartPoint {
   );
 }
 
+/** Parser of a time, as {@link parseTimeMs} reads it: Unix time in ms. */
+export function pointInTime(text: string): number {
+  const atMs = parseTimeMs(text);
+  if (atMs !== null) return atMs;
+  throw new InvalidArgumentError(
+    'It is no time: write for example 2026-01-31T18:30:00Z or 2026-01-31T18:30:00+01:00, or Unix milliseconds.',
+  );
+}
+
 /** Unix time in ms (13 digits), or an ISO 8601 time that says its zone; null when it is neither. */
 export function parseTimeMs(text: string): number | null {
   if (/^\d{13}$/.test(text)) return Number(text);

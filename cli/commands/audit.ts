@@ -9,9 +9,10 @@ import type { Action, CliContext } from '../context.ts';
 import { type AuditedTask, audit } from '../replay/audit.ts';
 import type { Difference } from '../replay/output-check.ts';
 import { progressLine } from '../replay/progress-line.ts';
-import { pointInTime, type RangeFlags, rangeOf } from '../replay/range.ts';
+import { type RangeFlags, rangeOf } from '../replay/range.ts';
 import { jsonLine, line, styled, table, toJson } from '../terminal.ts';
 import { TOPOLOGIES, topologiesNamed } from '../topologies.ts';
+import { pointInTime } from '../values.ts';
 
 export type AuditOptions = RangeFlags & {
   readonly topologies: readonly string[];

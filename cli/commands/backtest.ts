@@ -14,9 +14,10 @@ import { isWithoutDifference } from '../replay/backtest-diff.ts';
 import { backtestHtml } from '../replay/backtest-html.ts';
 import { backtestLines } from '../replay/backtest-text.ts';
 import { progressLine } from '../replay/progress-line.ts';
-import { pointInTime, type RangeFlags, rangeOf } from '../replay/range.ts';
+import { type RangeFlags, rangeOf } from '../replay/range.ts';
 import { jsonLine, line } from '../terminal.ts';
 import { TOPOLOGIES } from '../topologies.ts';
+import { pointInTime } from '../values.ts';
 
 export type BacktestFlags = RangeFlags & {
   readonly config?: string;

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { applicationIdOf, partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
 import type { ActiveMember, Clock } from '../../runtime/port.ts';
 import {
@@ -15,7 +15,7 @@ import type { Action, CliContext } from '../context.ts';
 import { ExpectedError, UsageError } from '../failure.ts';
 import { jsonLine, line, styled, table } from '../terminal.ts';
 import { TOPOLOGIES, topologiesNamed } from '../topologies.ts';
-import { parseDurationMs, parseTimeMs, wholeNumber } from '../values.ts';
+import { parseDurationMs, pointInTime, wholeNumber } from '../values.ts';
 
 export type ResetFlags = {
   readonly toEarliest?: true;
@@ -180,12 +180,4 @@ function targetOf(flags: ResetFlags, clock: Clock): ResetTarget {
   if (flags.byDuration !== undefined) return { kind: 'time', atMs: clock.nowMs() - flags.byDuration };
   if (flags.toOffset !== undefined) return { kind: 'offset', offset: flags.toOffset };
   return { kind: 'earliest' };
-}
-
-function pointInTime(text: string): number {
-  const atMs = parseTimeMs(text);
-  if (atMs !== null) return atMs;
-  throw new InvalidArgumentError(
-    'It is no time: write for example 2026-01-31T18:30:00Z or 2026-01-31T18:30:00+01:00, or Unix milliseconds.',
-  );
 }

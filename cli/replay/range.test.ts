@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from '../failure.ts';
-import { pointInTime, rangeOf } from './range.ts';
+import { pointInTime } from '../values.ts';
+import { rangeOf } from './range.ts';
 
 test('a range is half-open, everything where nothing is said, and never empty', () => {
   assert.deepEqual(rangeOf({}), { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER });
