@@ -1,17 +1,14 @@
 import type { Command } from 'commander';
 import { isoTime } from '../../consumers/tail/record-line.ts';
-import { configStore } from '../../runtime/config-store.ts';
-import { partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
-import { systemClock } from '../../runtime/system-clock.ts';
-import { registryCodec } from '../../runtime/value-codec.ts';
 import { openCluster } from '../cluster.ts';
 import type { Action, CliContext } from '../context.ts';
 import { type AuditedTask, audit } from '../replay/audit.ts';
 import type { Difference } from '../replay/output-check.ts';
 import { progressLine } from '../replay/progress-line.ts';
 import { type RangeFlags, rangeOf } from '../replay/range.ts';
+import { replayOver } from '../replay/replay-options.ts';
 import { jsonLine, line, styled, table, toJson } from '../terminal.ts';
-import { TOPOLOGIES, topologiesNamed } from '../topologies.ts';
+import { topologiesNamed } from '../topologies.ts';
 import { pointInTime } from '../values.ts';
 
 export type AuditOptions = RangeFlags & {
@@ -57,21 +54,8 @@ export const runAudit: Action<AuditOptions> = async (context, options) => {
   const cluster = await openCluster(context, { clientId: 'everyview-audit', needsRegistry: true });
   const progress = progressLine(context.err);
   try {
-    const { port } = cluster;
-    const codec = await registryCodec(cluster.registry, systemClock);
-    const partitions = await partitionCounts(port);
-    const tasks = await audit({
-      port,
-      codec,
-      configs: configStore(port, codec),
-      topologies,
-      partitions,
-      writerTasks: writerTasksOf(TOPOLOGIES, partitions),
-      ...range,
-      onProgress: ({ topology, task, timeMs }) =>
-        progress.show(`${topology}, task ${task}: ${isoTime(timeMs)}`),
-      signal: context.interruption.signal,
-    });
+    const { signal } = context.interruption;
+    const tasks = await audit({ ...(await replayOver(cluster, progress, signal)), topologies, ...range });
     progress.end();
     return tell(context, options, tasks);
   } finally {

@@ -1,9 +1,4 @@
 import type { Command } from 'commander';
-import { isoTime } from '../../consumers/tail/record-line.ts';
-import { configStore } from '../../runtime/config-store.ts';
-import { partitionCounts, writerTasksOf } from '../../runtime/deploy.ts';
-import { systemClock } from '../../runtime/system-clock.ts';
-import { registryCodec } from '../../runtime/value-codec.ts';
 import { openCluster } from '../cluster.ts';
 import { readConfiguration } from '../configuration-file.ts';
 import type { Action } from '../context.ts';
@@ -15,6 +10,7 @@ import { backtestHtml } from '../replay/backtest-html.ts';
 import { backtestLines } from '../replay/backtest-text.ts';
 import { progressLine } from '../replay/progress-line.ts';
 import { type RangeFlags, rangeOf } from '../replay/range.ts';
+import { replayOver } from '../replay/replay-options.ts';
 import { jsonLine, line } from '../terminal.ts';
 import { TOPOLOGIES } from '../topologies.ts';
 import { pointInTime } from '../values.ts';
@@ -65,21 +61,12 @@ export const runBacktest: Action<BacktestFlags> = async (context, options) => {
   const cluster = await openCluster(context, { clientId: 'everyview-backtest', needsRegistry: true });
   const progress = progressLine(err);
   try {
-    const { port } = cluster;
-    const codec = await registryCodec(cluster.registry, systemClock);
-    const partitions = await partitionCounts(port);
+    const { signal } = context.interruption;
     const result = await backtest({
-      port,
-      codec,
-      configs: configStore(port, codec),
+      ...(await replayOver(cluster, progress, signal)),
       topologies: TOPOLOGIES,
-      partitions,
-      writerTasks: writerTasksOf(TOPOLOGIES, partitions),
       ...range,
       ...(candidate === null ? {} : { candidate }),
-      onProgress: ({ topology, task, timeMs }) =>
-        progress.show(`${topology}, task ${task}: ${isoTime(timeMs)}`),
-      signal: context.interruption.signal,
     });
     progress.end();
     if (result.recordsIn === 0 || result.comparedToMs <= result.fromMs) {

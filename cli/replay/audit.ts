@@ -5,29 +5,13 @@
  */
 import { applicationIdOf } from '../../runtime/deploy.ts';
 import type { LogFeed } from '../../runtime/log-feed.ts';
-import { type AdminPort, LogError, type TopicPartition } from '../../runtime/port.ts';
+import { LogError, type TopicPartition } from '../../runtime/port.ts';
 import { type ReplayedTask, type ReplayStart, replayTask } from '../../runtime/replay.ts';
-import type { ConfigStore, FetchingCodec } from '../../runtime/task.ts';
 import type { Topology } from '../../runtime/topology.ts';
 import { taskCountOf } from '../../runtime/worker.ts';
 import { committedToMs } from './live-run.ts';
 import { type Difference, OutputCheck, unreadable } from './output-check.ts';
-
-export type AuditOptions = {
-  readonly port: AdminPort;
-  readonly codec: FetchingCodec;
-  readonly configs: ConfigStore;
-  readonly topologies: readonly Topology[];
-  readonly partitions: ReadonlyMap<string, number>;
-  readonly writerTasks: ReadonlyMap<string, number>;
-  /** Log time `[fromMs, toMs)`. */
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly onProgress: (progress: AuditProgress) => void;
-  readonly signal: AbortSignal;
-};
-
-export type AuditProgress = { readonly topology: string; readonly task: number; readonly timeMs: number };
+import type { ReplayOptions } from './replay-options.ts';
 
 export type AuditedTask = {
   readonly topology: string;
@@ -44,7 +28,7 @@ export type AuditedTask = {
   readonly difference: Difference | null;
 };
 
-export async function audit(options: AuditOptions): Promise<readonly AuditedTask[]> {
+export async function audit(options: ReplayOptions): Promise<readonly AuditedTask[]> {
   const audited: AuditedTask[] = [];
   for (const topology of options.topologies) {
     const tasks = taskCountOf(topology, options.partitions);
@@ -58,7 +42,7 @@ export async function audit(options: AuditOptions): Promise<readonly AuditedTask
 
 /** Null when the task never committed anything. */
 async function auditTask(
-  options: AuditOptions,
+  options: ReplayOptions,
   topology: Topology,
   task: number,
 ): Promise<AuditedTask | null> {

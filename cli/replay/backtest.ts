@@ -8,12 +8,11 @@ import { decodeFollowed } from '../../runtime/follow-log.ts';
 import { ComputedFeed, type ComputedRecord, RecordedFeed } from '../../runtime/log-feed.ts';
 import type { OutputRecord } from '../../runtime/output-buffer.ts';
 import type { OutputDraft } from '../../runtime/output-draft.ts';
-import type { AdminPort } from '../../runtime/port.ts';
 import { type ReplayStart, replayTask } from '../../runtime/replay.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
-import type { ConfigStore, FetchingCodec } from '../../runtime/task.ts';
+import type { FetchingCodec } from '../../runtime/task.ts';
 import type { TaskCoreOptions } from '../../runtime/task-core.ts';
-import type { Topology } from '../../runtime/topology.ts';
+import { readUtf8 } from '../../runtime/utf8.ts';
 import { taskCountOf } from '../../runtime/worker.ts';
 import { SchemaError } from '../../schemas/errors.ts';
 import type { QosAlert, QosScore, StreamDefect } from '../../schemas/records.ts';
@@ -21,26 +20,11 @@ import type { TopicName } from '../../schemas/topics.ts';
 import { ExpectedError } from '../failure.ts';
 import { type BacktestDiff, diffOf, RunFold } from './backtest-diff.ts';
 import { committedToMs } from './live-run.ts';
+import type { ReplayOptions } from './replay-options.ts';
 
-export type BacktestOptions = {
-  readonly port: AdminPort;
-  readonly codec: FetchingCodec;
-  readonly configs: ConfigStore;
-  /** In the order in which data meets them. */
-  readonly topologies: readonly Topology[];
-  readonly partitions: ReadonlyMap<string, number>;
-  readonly writerTasks: ReadonlyMap<string, number>;
-  /** Log time `[fromMs, toMs)`. */
-  readonly fromMs: number;
-  readonly toMs: number;
+export type BacktestOptions = ReplayOptions & {
   /** The configuration to try; absent: what held live. */
   readonly candidate?: { readonly configHash: string; readonly config: unknown };
-  readonly onProgress: (progress: {
-    readonly topology: string;
-    readonly task: number;
-    readonly timeMs: number;
-  }) => void;
-  readonly signal: AbortSignal;
 };
 
 export type BacktestResult = {
@@ -139,7 +123,7 @@ async function runChain(options: BacktestOptions, toMs: number): Promise<ChainRu
   };
   const foldSaid = async (): Promise<void> => {
     for (const { topic, key, value, headers } of said.splice(0)) {
-      if (headers.some(([name]) => name === PARTIAL_HEADER)) partial.add(textOf(key!));
+      if (headers.some(([name]) => name === PARTIAL_HEADER)) partial.add(readUtf8(key!, 0, key!.length));
       add(fold, topic as Folded, await decoded(codec, topic as Folded, value!));
     }
   };
@@ -212,8 +196,4 @@ function add(fold: RunFold, topic: Folded, value: unknown): void {
 
 function isFolded(topic: string): topic is Folded {
   return (FOLDED as readonly string[]).includes(topic);
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }

@@ -18,6 +18,7 @@ import { type AdminPort, LogError, type TopicPartition } from '../../runtime/por
 import type { ReplayTurn } from '../../runtime/replay.ts';
 import type { FetchingCodec } from '../../runtime/task.ts';
 import type { Topology } from '../../runtime/topology.ts';
+import { readUtf8 } from '../../runtime/utf8.ts';
 import { schemaIdOf } from '../../schemas/codec.ts';
 import { SchemaError, UnknownSchemaId } from '../../schemas/errors.ts';
 
@@ -318,7 +319,7 @@ function areSame(a: Uint8Array | null, b: Uint8Array | null): boolean {
 }
 
 function textOf(bytes: Uint8Array | null): string {
-  return bytes === null ? '' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return bytes === null ? '' : readUtf8(bytes, 0, bytes.length);
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

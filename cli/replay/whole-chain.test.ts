@@ -18,10 +18,11 @@ import { END_MS, frozenSources, PARTITIONS } from '../../test/placement/frozen-s
 import { LATER_FREEZE, LAX_REBUFFERING, outcomeOf } from '../../test/placement/predictions.ts';
 import { sessionScoring } from '../../topologies/session-scoring.ts';
 import { TOPOLOGIES } from '../topologies.ts';
-import { type AuditOptions, audit } from './audit.ts';
+import { audit } from './audit.ts';
 import { type BacktestOptions, backtest } from './backtest.ts';
 import { isWithoutDifference } from './backtest-diff.ts';
 import { backtestLines } from './backtest-text.ts';
+import type { ReplayOptions } from './replay-options.ts';
 
 const START_MS = 1_795_000_000_000;
 const SLICE_MS = 1_000;
@@ -101,7 +102,7 @@ const tried = (config: unknown, options: Partial<BacktestOptions> = {}) =>
       ...options,
     }),
   );
-const audited = (options: Partial<AuditOptions> = {}) =>
+const audited = (options: Partial<ReplayOptions> = {}) =>
   run.clock.run(audit({ ...common, configs: configStore(run.port, codec), ...options }));
 
 test('unchanged, with a configuration that takes effect in the middle: no difference, all records equal', async () => {
