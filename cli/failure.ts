@@ -10,7 +10,7 @@ import { messageOf, SchemaError } from '../schemas/errors.ts';
 import { RegistryError } from '../schemas/registry.ts';
 
 export const EXIT_FAILED = 1;
-export const EXIT_USAGE = 2;
+const EXIT_USAGE = 2;
 /** Ended by Ctrl-C before it could do what it was asked for, as shells report it. */
 export const EXIT_INTERRUPTED = 130;
 

@@ -36,7 +36,7 @@ export function openLog(dataDir: string, say: (line: string) => void): RunLog {
 }
 
 /** A JSON entry as one line: time, level, message, and the message of the error where it says more. */
-export function lineOf(entry: string): string {
+function lineOf(entry: string): string {
   const { time, level, msg, err } = JSON.parse(entry) as {
     time: string;
     level: number;

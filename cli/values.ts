@@ -68,7 +68,7 @@ export function pointInTime(text: string): number {
 }
 
 /** Unix time in ms (13 digits), or an ISO 8601 time that says its zone; null when it is neither. */
-export function parseTimeMs(text: string): number | null {
+function parseTimeMs(text: string): number | null {
   if (/^\d{13}$/.test(text)) return Number(text);
   const hasZone = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
   const atMs = hasZone ? Date.parse(text) : Number.NaN;

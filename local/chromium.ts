@@ -4,7 +4,7 @@ import { findOnPath, isExecutableFile } from './find-on-path.ts';
 import type { OnProgress } from './progress.ts';
 import { SetupError } from './setup-error.ts';
 
-export const CHROMIUM_FIX =
+const CHROMIUM_FIX =
   'install Chromium (Debian: apt-get install chromium; macOS: brew install --cask chromium) or set CHROMIUM_BIN to one';
 
 export type ChromiumOptions = {

@@ -19,11 +19,6 @@ export function partsFolder(dataDir: string): string {
   return isWritable(shared) ? shared : path.join(dataDir, 'parts');
 }
 
-/** Where to look for a part that was fetched before, best place first. */
-export function partPlaces(dataDir: string, name: string): readonly string[] {
-  return [path.join(REPOSITORY, '.everyview', 'parts', name), path.join(dataDir, 'parts', name)];
-}
-
 export function existingPart(dataDir: string, name: string): string | null {
   return partPlaces(dataDir, name).find((place) => existsSync(place)) ?? null;
 }
@@ -88,4 +83,9 @@ function isWritable(folder: string): boolean {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || place === path.dirname(place)) return false;
     }
   }
+}
+
+/** Where to look for a part that was fetched before, best place first. */
+function partPlaces(dataDir: string, name: string): readonly string[] {
+  return [path.join(REPOSITORY, '.everyview', 'parts', name), path.join(dataDir, 'parts', name)];
 }

@@ -25,8 +25,8 @@ export type JarsOptions = {
   readonly signal?: AbortSignal | undefined;
 };
 
-export const KAFKA_PART = `kafka-${KAFKA_VERSION}`;
-export const REGISTRY_PART = `registry-${REGISTRY_VERSION}`;
+const KAFKA_PART = `kafka-${KAFKA_VERSION}`;
+const REGISTRY_PART = `registry-${REGISTRY_VERSION}`;
 
 const POM = path.join(import.meta.dirname, 'parts.pom.xml');
 /** By its whole name, so that Maven does not look up what the short one stands for; the POM pins the version. */

@@ -107,10 +107,6 @@ export function serverUser(folder: string, programs: Programs): ServerUser {
   };
 }
 
-export function dataOf(folder: string): string {
-  return path.join(folder, 'data');
-}
-
 /** Makes the database cluster unless it is there. One that was interrupted half-way is made anew. */
 export async function prepareData({
   folder,
@@ -287,4 +283,8 @@ function initdbError(folder: string, lines: readonly string[]): unknown {
 export function makeServerFolder(folder: string): void {
   makeFolder(folder);
   if (process.getuid?.() === 0) chmodSync(folder, 0o755);
+}
+
+function dataOf(folder: string): string {
+  return path.join(folder, 'data');
 }

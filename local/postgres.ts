@@ -59,9 +59,9 @@ export type LocalPostgresOptions = {
 export type ResolvePostgresOptions = LocalPostgresOptions & { readonly env?: NodeJS.ProcessEnv };
 
 /** What a durable folder tries first: PostgreSQL's usual port, moved out of the way. */
-export const PREFERRED_POSTGRES_PORT = 25_432;
+const PREFERRED_POSTGRES_PORT = 25_432;
 /** Name of the database and of the role that owns the tables in it. */
-export const DATABASE = 'everyview';
+const DATABASE = 'everyview';
 
 /** `POSTGRES_URL` where it is set, which must answer; else a server on this machine. Throws a {@link SetupError}. */
 export async function resolvePostgres(options: ResolvePostgresOptions): Promise<Postgres> {

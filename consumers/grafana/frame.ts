@@ -5,7 +5,7 @@ import {
   DashboardLinkType,
 } from '@grafana/grafana-foundation-sdk/dashboard';
 
-export const TAG = 'everyview';
+const TAG = 'everyview';
 
 export function dashboardFrame(
   dashboard: DashboardBuilder,

@@ -207,7 +207,7 @@ export class Batch {
 }
 
 /** Bytes of a reject that are kept. */
-export const REJECTED_BYTES_MAX = 16_384;
+const REJECTED_BYTES_MAX = 16_384;
 
 export const REJECT_COLUMNS: readonly Column[] = [
   { name: 'topic', type: 'text', isNullable: false, field: '' },

@@ -5,7 +5,7 @@ import { PARTITIONED, TABLES } from './tables.ts';
 
 export const DAY_MS = 86_400_000;
 /** Days beyond today that are made ahead. A row that is further in the future has a wrong time. */
-export const DAYS_AHEAD = 2;
+const DAYS_AHEAD = 2;
 
 export type Retention = {
   /** Rows before it are not stored; null keeps everything. */

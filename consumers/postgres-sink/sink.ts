@@ -70,7 +70,7 @@ export type Sink = {
   close(): Promise<void>;
 };
 
-export const SINK_LIMITS: SinkLimits = {
+const SINK_LIMITS: SinkLimits = {
   rowsMax: 10_000,
   bytesMax: 8 * 1024 * 1024,
   ageMsMax: 500,

@@ -57,7 +57,7 @@ export type AudienceComparison = {
   readonly incidentToAlert: LatencyFigures;
 };
 
-export const COHORT_FIELDS = ['programmeId', 'cdn', 'asn', 'country', 'device', 'playerVersion'] as const;
+const COHORT_FIELDS = ['programmeId', 'cdn', 'asn', 'country', 'device', 'playerVersion'] as const;
 
 /**
  * An incident is felt, and seen in closed windows, for this long after its end: stalled players go on waiting, and

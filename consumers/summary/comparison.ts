@@ -37,7 +37,7 @@ export type Comparison = {
 };
 
 /** A defect that starts at least this far from a fault is not taken for it: half the shortest defect. */
-export const START_ERROR_MS_LIMIT = 1000;
+const START_ERROR_MS_LIMIT = 1000;
 
 /**
  * Matches faults with defects one to one: same programme, same type, starts less than a second apart, in order of

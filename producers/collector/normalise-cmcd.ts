@@ -18,7 +18,7 @@ import {
 import { type CmcdReport, decodeReport } from './salvage.ts';
 
 /** The headers of CTA-5004, in lower case as Node hands them over. */
-export const CMCD_HEADERS = ['cmcd-object', 'cmcd-request', 'cmcd-session', 'cmcd-status'] as const;
+const CMCD_HEADERS = ['cmcd-object', 'cmcd-request', 'cmcd-session', 'cmcd-status'] as const;
 
 /**
  * A body of event mode: one report per line, as `\n` or `\r\n`, with or without a last one. Lines that hold nothing are

@@ -14,7 +14,7 @@ const ENCODERS: readonly Encoder[] = [
   { name: 'mpeg2video', args: ['-q:v', '3', '-pix_fmt', 'yuv420p'] },
 ];
 
-export const SEGMENT_S = 2;
+const SEGMENT_S = 2;
 export const VOD_PLAYLIST = 'vod.m3u8';
 
 /** The best encoder of this build; null when it has none of those that the demonstration can use. */

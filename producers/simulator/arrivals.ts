@@ -5,7 +5,7 @@ import type { DayShape } from './scenario.ts';
 import { STAY_MS_MEAN } from './viewing.ts';
 
 /** Those who are there at the beginning come within this time, ms. */
-export const FIRST_ARRIVALS_MS = 8_000;
+const FIRST_ARRIVALS_MS = 8_000;
 
 export type ArrivalOptions = {
   /** Who watch at the same time when the day is at its height. */

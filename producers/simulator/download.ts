@@ -19,9 +19,9 @@ export const LADDER: readonly Rung[] = [
 
 export const SEGMENT_MS = 2_000;
 /** A request without its last byte for this long counts as failed. */
-export const REQUEST_TIMEOUT_MS = 8_000;
+const REQUEST_TIMEOUT_MS = 8_000;
 /** Failures in a row after which a player gives up. */
-export const FAILURES_MAX = 4;
+const FAILURES_MAX = 4;
 
 const BACKOFF_MS = 500;
 /** A body that takes longer than this is given up for the lowest rung. */

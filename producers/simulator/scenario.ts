@@ -14,7 +14,7 @@ const permille = z.int().min(0).max(1000);
 
 const DURATION_MS_MAX = 7 * 86_400_000;
 
-export const INCIDENT_KINDS = [
+const INCIDENT_KINDS = [
   'encoder-freeze',
   'cdn-outage',
   'isp-congestion',
@@ -87,7 +87,6 @@ export type ScenarioInput = Readonly<z.input<typeof scenarioSchema>>;
 export type Incident = Scenario['incidents'][number];
 export type IncidentKind = Incident['kind'];
 export type IncidentCohort = Incident['cohort'];
-export type IncidentEffect = Incident['effect'];
 export type DayShape = Scenario['shape'];
 
 /** A quiet day. */

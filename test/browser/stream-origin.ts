@@ -22,11 +22,10 @@ export type StreamOrigin = {
 
 export type Rendition = { readonly name: string; readonly heightPx: number; readonly kbps: number };
 
-export const RENDITIONS: readonly Rendition[] = [
+const RENDITIONS: readonly Rendition[] = [
   { name: 'low', heightPx: 180, kbps: 300 },
   { name: 'high', heightPx: 360, kbps: 1_500 },
 ];
-export const SEGMENT_MS = 1_000;
 
 /** Renders `durationMs` of moving, noisy picture and a tone as an HLS stream with programme date and time. */
 export async function renderStream(ffmpegPath: string, folder: string, durationMs: number): Promise<void> {

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { hostAndPort } from '../../runtime/kafkajs-pool.ts';
 
 /** As in Kafka's protocol guide, "API Keys". */
-export const API_KEYS = {
+const API_KEYS = {
   Produce: 0,
   Fetch: 1,
   JoinGroup: 11,

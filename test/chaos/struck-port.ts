@@ -2,7 +2,7 @@
 import type { LogPort } from '../../runtime/port.ts';
 
 /** Requests at which a strike can be armed, in the order of a task's life. */
-export const STEPS = [
+const STEPS = [
   'join',
   'sync',
   'heartbeat',

@@ -19,27 +19,6 @@ const COLUMNS = [
   'took s',
 ] as const;
 
-/** One row for each verdict, as cells in the order of {@link COLUMNS}. */
-export function rowOf(verdict: Verdict, what: string): readonly string[] {
-  const recoveries = verdict.faults.flatMap(({ recoveryMs }) => (recoveryMs === null ? [] : [recoveryMs]));
-  const fired = verdict.faults.filter((fault) => fault.fired).length;
-  return [
-    verdict.name,
-    what,
-    `${fired} of ${verdict.faults.length}`,
-    recoveries.length === 0 ? '-' : String(Math.max(...recoveries)),
-    String(verdict.recordsIn),
-    String(verdict.recordsOut),
-    String(verdict.late),
-    String(verdict.deadLetters),
-    String(verdict.openTransactions),
-    verdict.isEqual ? 'yes' : 'NO',
-    verdict.findings.length === 0 ? 'holds' : 'FAILS',
-    verdict.hash.slice(0, 12),
-    String(Math.round(verdict.durationMs / 1_000)),
-  ];
-}
-
 export function markdownTable(verdicts: readonly Verdict[], scenarios: readonly Scenario[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const whatOf = (name: string): string => scenarios.find((one) => one.name === name)?.what ?? '';
@@ -79,3 +58,24 @@ export function topicTable(verdicts: readonly Verdict[]): string {
 }
 
 export const LIMITS_TEXT = `Session timeout ${SESSION_TIMEOUT_MS} ms; recovery may take ${RECOVERY_MS_MAX} ms.`;
+
+/** One row for each verdict, as cells in the order of {@link COLUMNS}. */
+function rowOf(verdict: Verdict, what: string): readonly string[] {
+  const recoveries = verdict.faults.flatMap(({ recoveryMs }) => (recoveryMs === null ? [] : [recoveryMs]));
+  const fired = verdict.faults.filter((fault) => fault.fired).length;
+  return [
+    verdict.name,
+    what,
+    `${fired} of ${verdict.faults.length}`,
+    recoveries.length === 0 ? '-' : String(Math.max(...recoveries)),
+    String(verdict.recordsIn),
+    String(verdict.recordsOut),
+    String(verdict.late),
+    String(verdict.deadLetters),
+    String(verdict.openTransactions),
+    verdict.isEqual ? 'yes' : 'NO',
+    verdict.findings.length === 0 ? 'holds' : 'FAILS',
+    verdict.hash.slice(0, 12),
+    String(Math.round(verdict.durationMs / 1_000)),
+  ];
+}

@@ -41,12 +41,7 @@ export type LossyPort = {
 
 export type Case = { readonly name: string; readonly body: (lab: Lab) => Promise<void> };
 
-export const ALL_CASES: readonly Case[] = [
-  ...TOPIC_CASES,
-  ...READING_CASES,
-  ...TRANSACTION_CASES,
-  ...GROUP_CASES,
-];
+const ALL_CASES: readonly Case[] = [...TOPIC_CASES, ...READING_CASES, ...TRANSACTION_CASES, ...GROUP_CASES];
 
 /** Registers the suite; `open` is called for each case. */
 export function conformance(name: string, open: () => Promise<Subject>): void {

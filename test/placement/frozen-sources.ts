@@ -22,7 +22,7 @@ import { CHARACTER_MS, cut, draw, everySecond, type Looks } from '../../topologi
 import type { Contents } from '../chaos/reference.ts';
 
 export const PARTITIONS = 3;
-export const VIEWERS = 90;
+const VIEWERS = 90;
 
 /** When things happen, after the start. */
 export const SHORT_FREEZE = { programmeId: 'weather', startMs: 20_000, endMs: 23_500 } as const;
@@ -35,7 +35,7 @@ export const END_MS = 220_000;
 const AUDIENCE_FROM_MS = 4_000;
 
 /** In force from the middle on: what it changes changes nothing, but every later output carries its hash. */
-export const CONFIGURED = configurationOf({ detectors: { 'audio-silence': { minMs: 2_500 } } });
+const CONFIGURED = configurationOf({ detectors: { 'audio-silence': { minMs: 2_500 } } });
 
 const LOOKS: Looks = {
   '.': {},

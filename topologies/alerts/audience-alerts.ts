@@ -57,7 +57,7 @@ export const audienceAlerts: Reducer<AudienceSaved, Finding, QosAlert> = {
 };
 
 /** Takes how the cohort stands into the alert, and decides whether that is a new version. */
-export function takeFinding(
+function takeFinding(
   state: AudienceSaved,
   finding: Finding,
   rule: AudienceRule,

@@ -173,15 +173,15 @@ export function standingOf(measure: Measure, rule: AudienceRule): Standing {
 }
 
 /** In the order in which one is named where two are the same viewers. */
-export const DIMENSIONS = ['programme', 'cdn', 'asn', 'country', 'device', 'playerVersion', 'all'] as const;
+const DIMENSIONS = ['programme', 'cdn', 'asn', 'country', 'device', 'playerVersion', 'all'] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
 /** A cohort: everybody, or those who have one value in one dimension. */
 export type Scope = { readonly dimension: Dimension; readonly value: string };
 
-export const EVERYBODY: Scope = { dimension: 'all', value: '' };
+const EVERYBODY: Scope = { dimension: 'all', value: '' };
 
-export function scopeKeyOf({ dimension, value }: Scope): string {
+function scopeKeyOf({ dimension, value }: Scope): string {
   return dimension === 'all' ? 'all' : `${dimension}=${value}`;
 }
 

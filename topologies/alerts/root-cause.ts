@@ -41,7 +41,7 @@ export function causesOf(leaves: readonly MeasuredLeaf[], rule: AudienceRule): r
   return causes;
 }
 
-export function cellsOf(leaves: readonly MeasuredLeaf[]): ReadonlyMap<string, Measure> {
+function cellsOf(leaves: readonly MeasuredLeaf[]): ReadonlyMap<string, Measure> {
   const cells = new Map<string, Measure>();
   for (const { scopes, measure } of leaves)
     for (const scope of scopes) cells.set(scope, plus(cells.get(scope), measure));

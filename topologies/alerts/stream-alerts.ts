@@ -44,12 +44,6 @@ export type Decision =
   | { readonly write: true; readonly reason: AlertReason }
   | { readonly write: false; readonly reason: NoAlertReason };
 
-/** Identity of what an alert is about: alerts with the same one follow each other and never overlap. */
-export function fingerprintOf(config: unknown, defect: StreamDefect): string {
-  const { programmeId, renditionId, vantage, type } = defect;
-  return hash64(ruleFor(config, type).alertName, programmeId, renditionId, vantage, type);
-}
-
 /** State key of a defect: everything but the rule's name, which a configuration may change. */
 export function alertKeyOf(defect: StreamDefect): string {
   const { programmeId, renditionId, vantage, type } = defect;
@@ -89,7 +83,7 @@ const DROPPED: ReadonlySet<string> = new Set<NoAlertReason>([
 ]);
 
 /** Takes one step of a defect into the alert, and decides whether that is a new version. */
-export function takeDefect(
+function takeDefect(
   state: Saved,
   defect: StreamDefect,
   rule: StreamAlertRule,
@@ -309,4 +303,10 @@ function yes(reason: AlertReason) {
 
 function no(reason: NoAlertReason): Decision {
   return { write: false, reason };
+}
+
+/** Identity of what an alert is about: alerts with the same one follow each other and never overlap. */
+function fingerprintOf(config: unknown, defect: StreamDefect): string {
+  const { programmeId, renditionId, vantage, type } = defect;
+  return hash64(ruleFor(config, type).alertName, programmeId, renditionId, vantage, type);
 }

@@ -2,7 +2,7 @@
 import { blankRecord } from '../../schemas/blank-record.ts';
 import type { RenderedSpan, SessionFigures, SessionResult, SessionSums } from '../sessions/figures.ts';
 
-export const WINDOW_MS = 10_000;
+const WINDOW_MS = 10_000;
 
 /** A window of a live session in which all of it played, at 1080 lines and 6 Mbit/s. */
 export function figures(changes: Partial<SessionFigures> = {}): SessionFigures {

@@ -9,7 +9,7 @@ import { expPpm, lookUp, STARTUP_PPM, STARTUP_STEP_MS } from './tables.ts';
 export const WHOLE_PPM = 1_000_000;
 
 /** Sessions are held against a clip of this length, as in the studies: what is longer thins its impairments out. */
-export const REFERENCE_MS = 60_000;
+const REFERENCE_MS = 60_000;
 
 /**
  * Waiting for the first picture. MOS = 5 - 0.963 log10(T + 5.381), T in seconds, over the same without a wait: waiting

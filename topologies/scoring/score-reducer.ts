@@ -19,8 +19,8 @@ import type { SessionWord } from './session-reducer.ts';
 import { settingsOf } from './settings.ts';
 
 /** Names of the children: scores go to one, what cohorts add up to the other. */
-export const SCORES_TO = 'qos-scores';
-export const COHORTS_TO = 'leaf-cap';
+const SCORES_TO = 'qos-scores';
+const COHORTS_TO = 'leaf-cap';
 
 const WAITING = struct({
   /** The result as JSON: waiting is rare, and nothing looks inside until it is over. */

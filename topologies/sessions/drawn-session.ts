@@ -17,7 +17,7 @@ import { advance, isOver, nextDueMs, type Offered, offer } from './session-fold.
 import { SESSION_DEFAULTS, type SessionSettings } from './session-settings.ts';
 import { newSession, type SessionState, sessionCodec } from './session-state.ts';
 
-export const CHARACTER_MS = 500;
+const CHARACTER_MS = 500;
 /** Log time at which a drawing begins: the start of a window. */
 export const LOG_START_MS = 1_700_000_000_000;
 /** The player's clock is wrong by three minutes. */

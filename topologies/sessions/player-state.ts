@@ -10,7 +10,7 @@ import type { HeldEvent, SessionState } from './session-state.ts';
 import { countSwitch, STALL_MS_MIN } from './session-time.ts';
 
 /** A stall that begins this soon after a seek is not the connection's. */
-export const AFTER_SEEK_MS = 2_000;
+const AFTER_SEEK_MS = 2_000;
 
 export function applyEvent(state: SessionState, event: HeldEvent, atMs: number): void {
   takeContext(state, event);
