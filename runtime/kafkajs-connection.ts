@@ -43,7 +43,8 @@ export class KafkaConnection {
 
   private constructor(options: ConnectionOptions) {
     this.address = `${options.host}:${options.port}`;
-    this.#clientId = Buffer.from(options.clientId);
+    // not from Node's pool, of which a connection would keep 64 KiB for these few bytes
+    this.#clientId = Buffer.from(new TextEncoder().encode(options.clientId).buffer);
     this.#inner = new Connection({
       host: options.host,
       port: options.port,
