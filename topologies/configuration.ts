@@ -1,4 +1,5 @@
 /** One check of a whole configuration, part by part. Whoever puts one into the log checks it first: reducers take it as it is. */
+import { checkIngestPart } from '../schemas/depths.ts';
 import { checkAudienceAlerts } from './alerts/audience-rules.ts';
 import { checkStreamAlerts } from './alerts/stream-alert-rules.ts';
 import { checkDetectionConfig } from './detectors/settings.ts';
@@ -15,6 +16,7 @@ export const CONFIGURATION_PARTS = [
   'audienceAlerts',
   'sessions',
   'scoring',
+  'ingest',
 ] as const;
 
 /**
@@ -41,6 +43,7 @@ export function checkConfiguration(config: unknown): readonly string[] {
     ...checkAudienceAlerts(config.audienceAlerts),
     ...checkSessions(config.sessions),
     ...checkScoring(config.scoring),
+    ...checkIngestPart(config.ingest),
   );
   return faults;
 }
