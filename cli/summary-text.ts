@@ -8,7 +8,7 @@ import type {
 } from '../consumers/summary/summary.ts';
 import { mediaTime, seconds, streamLabel } from '../consumers/tail/record-line.ts';
 import { audienceLines } from './audience-text.ts';
-import { styled, type Terminal, table } from './terminal.ts';
+import { counted, styled, type Terminal, table } from './terminal.ts';
 
 /** Lines of text; `terminal` decides on colours only. */
 export function summaryLines(summary: RunSummary, terminal: Terminal): readonly string[] {
@@ -51,7 +51,7 @@ function watchedLines(summary: RunSummary): string[] {
     ...(stream.lastEvent === 'features' ? [] : [`last said: ${stream.lastEvent}`]),
   ]);
   return [
-    `${plural(totals.streams, 'stream')}, ${plural(totals.frames, 'picture')} in ${plural(totals.chunks, 'chunk')} over ${seconds(summary.timing.watchedMs)}; ${firstRecordLine(summary)}`,
+    `${counted(totals.streams, 'stream')}, ${counted(totals.frames, 'picture')} in ${counted(totals.chunks, 'chunk')} over ${seconds(summary.timing.watchedMs)}; ${firstRecordLine(summary)}`,
     ...table(rows),
   ];
 }
@@ -63,12 +63,12 @@ function foundLines({ defects, alerts }: RunSummary): string[] {
       .join(', ');
   const carriedOver = defects.carriedOver + alerts.carriedOver;
   return [
-    `${plural(defects.total, 'defect')}${defects.total === 0 ? '' : `: ${list(defects.byType)}; ${defects.open} still open`}`,
-    `${plural(alerts.total, 'alert')}${alerts.total === 0 ? '' : `: ${list(alerts.byStatus)}`}`,
+    `${counted(defects.total, 'defect')}${defects.total === 0 ? '' : `: ${list(defects.byType)}; ${defects.open} still open`}`,
+    `${counted(alerts.total, 'alert')}${alerts.total === 0 ? '' : `: ${list(alerts.byStatus)}`}`,
     ...(carriedOver === 0
       ? []
       : [
-          `${plural(defects.carriedOver, 'defect')} and ${plural(alerts.carriedOver, 'alert')} of an earlier run changed too; they are not counted`,
+          `${counted(defects.carriedOver, 'defect')} and ${counted(alerts.carriedOver, 'alert')} of an earlier run changed too; they are not counted`,
         ]),
   ];
 }
@@ -95,7 +95,7 @@ function comparisonLines(comparison: ComparisonSummary, terminal: Terminal): str
     ['stream', 'fault', 'from', 'to', 'result', 'start error', 'end error', 'alert'],
     ...faults.map(faultRow),
   ]);
-  const verdict = `${found} found, ${missed} missed, ${notFinished} not finished, ${plural(falseAlarms.length, 'false alarm')}`;
+  const verdict = `${found} found, ${missed} missed, ${notFinished} not finished, ${counted(falseAlarms.length, 'false alarm')}`;
   return [
     ...rows,
     ...falseAlarms.map(
@@ -122,10 +122,6 @@ function faultRow(fault: ComparedFault): string[] {
 function errorText(errorMs: number | null): string {
   if (errorMs === null) return '-';
   return `${errorMs > 0 ? '+' : ''}${errorMs} ms`;
-}
-
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }
 
 function indent(lines: readonly string[]): string[] {

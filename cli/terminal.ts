@@ -16,6 +16,11 @@ export function styled(terminal: Terminal, style: Style, text: string): string {
   return terminal.hasColour ? styleText(style, text, { validateStream: false }) : text;
 }
 
+/** A number of things, whose plural ends in `s`. */
+export function counted(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+}
+
 export function line(terminal: Terminal, text: string): void {
   terminal.write(`${text}\n`);
 }

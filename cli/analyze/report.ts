@@ -1,6 +1,7 @@
 /** The analysis of one or several inputs as one page that needs nothing else. */
 import { mediaTime, seconds } from '../../consumers/tail/record-line.ts';
 import { escaped, htmlPage } from '../html-page.ts';
+import { counted } from '../terminal.ts';
 import type { AnalysedDefect, Analysis } from './analysis.ts';
 import { type LoudnessPoint, loudnessOf } from './loudness-summary.ts';
 import { blocksOf, PLOT_WIDTH_PX, picturesOf, plotOf, type Sample, type Series } from './plots.ts';
@@ -37,7 +38,7 @@ function section({ analysis, thumbnails }: ReportPart): string {
 <h2>Timeline</h2>
 ${lanes(analysis)}
 ${plots(analysis)}
-<h2>${defects.length === 0 ? 'No defect' : `${defects.length} defect${defects.length === 1 ? '' : 's'}`}</h2>
+<h2>${defects.length === 0 ? 'No defect' : counted(defects.length, 'defect')}</h2>
 <div class="cards">${defects.map((defect) => card(defect, thumbnails)).join('')}</div>
 ${soundTable(analysis)}
 <h2>Not judged</h2>

@@ -9,7 +9,7 @@ import { lineOf, type SessionLine } from '../../topologies/sessions/score-file.t
 import type { Action, CliContext } from '../context.ts';
 import { ExpectedError } from '../failure.ts';
 import { ReportLines } from '../report-lines.ts';
-import { jsonLine, line, styled, table } from '../terminal.ts';
+import { counted, jsonLine, line, styled, table } from '../terminal.ts';
 
 export type ScoreOptions = { readonly files: readonly string[]; readonly json: boolean };
 
@@ -117,8 +117,4 @@ function msOf(durationMs: number | null): string {
 
 function percentOf(share: number): string {
   return `${Math.round(share * 100)} %`;
-}
-
-function counted(count: number, noun: string): string {
-  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
 }
