@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { TopologyTestDriver } from '../runtime/topology-test-driver.ts';
 import type { CohortPartial, CohortWindow } from '../schemas/records.ts';
 import { stepContext } from '../test/support/step-context.ts';
+import { NEWS } from './alerts/drawn-audience.ts';
 import { cohortMerge } from './cohort-merge.ts';
 import { type Leaf, leafKeyOf, otherOf } from './cohorts/leaf.ts';
 import { capKeyOf, type LeafValue, leafCap } from './cohorts/leaf-cap.ts';
@@ -16,16 +17,6 @@ import {
   startupBucketOf,
   sumsOf,
 } from './cohorts/sums.ts';
-
-const LEAF: Leaf = {
-  programmeId: 'news',
-  cdn: 'cdn-a',
-  asn: 3320,
-  country: 'DE',
-  deviceClass: 'tv',
-  playerVersion: 'hls.js 1.7.4',
-  other: false,
-};
 
 const anyTable = (keys: readonly string[]) =>
   fc
@@ -63,7 +54,7 @@ const anySums = fc
 
 const partial = (sums = newSums(), changes: Partial<CohortPartial> = {}): CohortPartial => ({
   ...columnsOf(sums),
-  ...LEAF,
+  ...NEWS,
   tenant: 'acme',
   windowStartMs: 0,
   windowEndMs: 10_000,
@@ -77,7 +68,7 @@ const TOLD_AT_MS = 17_000;
 
 function merge(partials: readonly CohortPartial[], sealAt = TOLD_AT_MS + 500): readonly CohortWindow[] {
   const driver = new TopologyTestDriver(cohortMerge);
-  for (const one of partials) driver.pipe('cohort-partials', leafKeyOf(LEAF), one, TOLD_AT_MS);
+  for (const one of partials) driver.pipe('cohort-partials', leafKeyOf(NEWS), one, TOLD_AT_MS);
   if (sealAt > 0) driver.pipeSeal('cohort-partials', sealAt, sealAt);
   for (let atMs = driver.timeMs; atMs < 60_000; atMs += 500) driver.advanceTo(atMs);
   return driver.outputs('cohort-windows').map(({ value }) => value);
@@ -106,7 +97,7 @@ test('partials add up to the same window in any order and in any grouping', () =
 test('a window leaves when its sources have sealed past it; without a seal when it has waited long enough, and says so', () => {
   const timeOf = (sealAt: number) => {
     const driver = new TopologyTestDriver(cohortMerge);
-    driver.pipe('cohort-partials', leafKeyOf(LEAF), partial(), TOLD_AT_MS);
+    driver.pipe('cohort-partials', leafKeyOf(NEWS), partial(), TOLD_AT_MS);
     for (let atMs = TOLD_AT_MS; atMs < 60_000; atMs += 500) {
       driver.advanceTo(atMs);
       if (atMs === sealAt) driver.pipeSeal('cohort-partials', sealAt, sealAt);
@@ -120,10 +111,10 @@ test('a window leaves when its sources have sealed past it; without a seal when 
 
 test('what comes for a window that has left is late', () => {
   const driver = new TopologyTestDriver(cohortMerge);
-  driver.pipe('cohort-partials', leafKeyOf(LEAF), partial(), TOLD_AT_MS);
+  driver.pipe('cohort-partials', leafKeyOf(NEWS), partial(), TOLD_AT_MS);
   driver.pipeSeal('cohort-partials', 18_000, 18_000);
   driver.advanceTo(19_000);
-  driver.pipe('cohort-partials', leafKeyOf(LEAF), partial(), 19_000);
+  driver.pipe('cohort-partials', leafKeyOf(NEWS), partial(), 19_000);
   assert.equal(driver.leftOut.get('late window-closed'), 1);
   driver.advanceTo(120_000);
   assert.deepEqual([...driver.graph.walk('windows')], []);
@@ -148,7 +139,7 @@ test('beyond the cap tuples count under other, with their programme and CDN whil
     assert.ok(out?.kind === 'forward');
     return `${out.key} ${out.value.isCapped}`;
   };
-  const at = (country: string, cdn = 'cdn-a'): Leaf => ({ ...LEAF, country, cdn });
+  const at = (country: string, cdn = 'cdn-a'): Leaf => ({ ...NEWS, country, cdn });
   assert.equal(give(at('DE')), 'news|cdn-a|3320|DE|tv|hls.js 1.7.4 false');
   assert.equal(give(at('FR')), 'news|cdn-a|3320|FR|tv|hls.js 1.7.4 false');
   assert.equal(give(at('IT')), 'news|cdn-a|other|other|other|other true');
@@ -156,8 +147,8 @@ test('beyond the cap tuples count under other, with their programme and CDN whil
   assert.equal(give(at('IT', 'cdn-b')), 'news|cdn-b|other|other|other|other true');
   assert.equal(give(at('IT', 'cdn-c')), 'other|other|other|other|other|other true');
   assert.equal(give(at('ES', 'cdn-b')), 'news|cdn-b|other|other|other|other true');
-  assert.equal(leafKeyOf({ ...LEAF, playerVersion: 'a|b%' }), 'news|cdn-a|3320|DE|tv|a%7Cb%25');
-  assert.match(capKeyOf({ leafKey: leafKeyOf(otherOf(LEAF)) } as LeafValue), /^cap-\d+$/);
+  assert.equal(leafKeyOf({ ...NEWS, playerVersion: 'a|b%' }), 'news|cdn-a|3320|DE|tv|a%7Cb%25');
+  assert.match(capKeyOf({ leafKey: leafKeyOf(otherOf(NEWS)) } as LeafValue), /^cap-\d+$/);
 });
 
 test('windows of a bucket that is never quiet are forgotten all the same', () => {
@@ -166,12 +157,12 @@ test('windows of a bucket that is never quiet are forgotten all the same', () =>
   for (let windowStartMs = 0; windowStartMs < 3_600_000; windowStartMs += 10_000) {
     const effects = leafCap.step(
       state,
-      leafInput(LEAF, windowStartMs, windowStartMs + 15_000),
+      leafInput(NEWS, windowStartMs, windowStartMs + 15_000),
       stepContext(),
     );
     for (const effect of effects) if (effect.kind === 'forward') told.push(`${effect.key}`);
   }
-  assert.deepEqual(new Set(told), new Set([leafKeyOf(LEAF)]));
+  assert.deepEqual(new Set(told), new Set([leafKeyOf(NEWS)]));
   assert.ok(state.windows.length <= 12, `${state.windows.length} windows are kept`);
 });
 
