@@ -10,7 +10,7 @@ import { systemClock } from '../../runtime/system-clock.ts';
 import type { TaskLimits } from '../../runtime/task.ts';
 import type { ValueCodec } from '../../runtime/task-core.ts';
 import { newTopics, partitionsOf, TOPIC_NAMES } from '../../schemas/topics.ts';
-import { ChaosProxy } from './chaos-proxy.ts';
+import { BrokerProxy } from '../support/broker-proxy.ts';
 import { CommitWatch, type Mark } from './commit-watch.ts';
 import { applicationIdIn, type InstanceSetup } from './instance.ts';
 import { type Ending, Instance } from './instances.ts';
@@ -81,7 +81,7 @@ export class ChaosRun {
   #speakers: Speakers | null = null;
   #isAnew = false;
   #watch: CommitWatch;
-  readonly #proxies = new Map<Instance, readonly ChaosProxy[]>();
+  readonly #proxies = new Map<Instance, readonly BrokerProxy[]>();
   #instances: Instance[] = [];
   #started = 0;
   readonly #expectedEnds = new Set<Instance>();
@@ -164,7 +164,7 @@ export class ChaosRun {
     return this.#instances;
   }
 
-  proxiesOf(instance: Instance): readonly ChaosProxy[] {
+  proxiesOf(instance: Instance): readonly BrokerProxy[] {
     return this.#proxies.get(instance) ?? [];
   }
 
@@ -185,7 +185,7 @@ export class ChaosRun {
     topologies: readonly string[] | null = null,
   ): Promise<Instance> {
     const { brokers, registryUrl, isProxied = false } = this.options;
-    const proxies = isProxied ? await Promise.all(brokers.map((broker) => ChaosProxy.start(broker))) : [];
+    const proxies = isProxied ? await Promise.all(brokers.map((broker) => BrokerProxy.start(broker))) : [];
     const setup: InstanceSetup = {
       name: `i${++this.#started}`,
       brokers,

@@ -1,6 +1,6 @@
 /** Networks that lose answers, or everything. */
 import { systemClock } from '../../runtime/system-clock.ts';
-import type { ApiName } from './chaos-proxy.ts';
+import type { ApiName } from '../support/broker-proxy.ts';
 import { type ChaosRun, SESSION_TIMEOUT_MS } from './chaos-run.ts';
 import type { Instance } from './instances.ts';
 import { FIRES_MS_MAX, type Scenario } from './scenario.ts';

@@ -4,8 +4,8 @@ import { openKafkajsPort } from '../../runtime/kafkajs-port.ts';
 import type { AdminPort, LogPort, TopicPartition } from '../../runtime/port.ts';
 import { batchesOf } from '../../runtime/record-batch.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
-import type { Subject } from './conformance.ts';
-import { API_KEY, KafkaProxy } from './kafka-proxy.ts';
+import { type ApiName, BrokerProxy } from '../support/broker-proxy.ts';
+import type { LossyMethod, Subject } from './conformance.ts';
 import { NotCompacted } from './laid-out.ts';
 
 /** Segments are closed by age, so that compaction may have them soon; it merges only what fits into one of them. */
@@ -19,12 +19,19 @@ export const COMPACTED_CONFIGS = {
   'delete.retention.ms': '86400000',
 } as const;
 
+const API_OF: { readonly [method in LossyMethod]: ApiName } = {
+  produce: 'Produce',
+  initProducer: 'InitProducerId',
+  addPartitions: 'AddPartitionsToTxn',
+  endTransaction: 'EndTxn',
+};
+
 const SEGMENT_MS = 300;
 /** Brokers look for what to clean every log.cleaner.backoff.ms, 15 s by default. */
 const COMPACTION_MS_MAX = 25_000;
 
 export function kafkaSubject(brokers: readonly string[]): Subject {
-  const proxies: KafkaProxy[] = [];
+  const proxies: BrokerProxy[] = [];
   const ports: LogPort[] = [];
   const openPort = async (clientId: string): Promise<AdminPort> => {
     const port = await openKafkajsPort({ brokers, clientId });
@@ -36,11 +43,11 @@ export function kafkaSubject(brokers: readonly string[]): Subject {
     run: (body) => body(),
     openPort,
     openLossyPort: async (clientId) => {
-      const proxy = await KafkaProxy.start(brokers[0]!);
+      const proxy = await BrokerProxy.start(brokers[0]!);
       proxies.push(proxy);
       const port = await openKafkajsPort({ brokers, clientId, via: () => proxy.address });
       ports.push(port);
-      return { port, loseNextReply: (method) => proxy.loseNextReply(API_KEY[method]) };
+      return { port, loseNextReply: (method) => proxy.loseNextReply(API_OF[method]) };
     },
     compactedConfigs: COMPACTED_CONFIGS,
     rollSegment: () => systemClock.sleep(SEGMENT_MS),

@@ -14,7 +14,7 @@ import { openKafkajsPort } from '../../../runtime/kafkajs-port.ts';
 import type { LogPort } from '../../../runtime/port.ts';
 import { systemClock } from '../../../runtime/system-clock.ts';
 import { TransactionalProducer } from '../../../runtime/transactional-producer.ts';
-import type { KafkaProxy } from '../kafka-proxy.ts';
+import type { BrokerProxy } from '../../support/broker-proxy.ts';
 
 const TIMEOUT_MS = 60_000;
 
@@ -97,7 +97,7 @@ export class StockKafkajs {
   }
 
   /** Its connections go through the proxy, and it tries twice: once is not allowed. */
-  lossy(proxy: KafkaProxy): Kafka {
+  lossy(proxy: BrokerProxy): Kafka {
     const [host, port] = proxy.address.split(':');
     return new Kafka({
       brokers: [proxy.address],

@@ -1,4 +1,7 @@
-/** A TCP proxy before one broker that misbehaves on demand: loses answers of one kind, or swallows everything. */
+/**
+ * A TCP proxy before one Kafka broker that reads along and misbehaves on demand: loses exactly the answers that a test wants
+ * lost, or swallows everything.
+ */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { hostAndPort } from '../../runtime/kafkajs-pool.ts';
 
@@ -17,7 +20,7 @@ const API_KEYS = {
 } as const;
 export type ApiName = keyof typeof API_KEYS;
 
-export class ChaosProxy {
+export class BrokerProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #toLose = new Map<number, number>();
@@ -25,8 +28,8 @@ export class ChaosProxy {
   #isHole = false;
   #swallowedBytes = 0;
 
-  static async start(broker: string): Promise<ChaosProxy> {
-    const proxy = new ChaosProxy(broker);
+  static async start(broker: string): Promise<BrokerProxy> {
+    const proxy = new BrokerProxy(broker);
     await new Promise<void>((resolve, reject) => {
       proxy.#server.once('error', reject);
       proxy.#server.listen(0, '127.0.0.1', resolve);
