@@ -146,11 +146,31 @@ export type FrameFeatures = {
   readonly markerPtsMs: readonly number[];
   /** Per announcement: how long it lasts as announced, ms; -1 when that is not said. */
   readonly markerDurationMs: readonly number[];
+  /** Presentation time, in ms after basePtsMs, of each picture that was decoded without any other picture. */
+  readonly keyFramePtsMs: readonly number[];
+  /** Presentation time, in ms after basePtsMs, of each picture that the decoder's word says is damaged. */
+  readonly damagePtsMs: readonly number[];
+  /** Per damaged picture: 1 when it passes with the picture, 2 when it, or what it stands in for, is in all that follow up to the next picture of keyFramePtsMs that is not marked so itself. */
+  readonly damageKinds: readonly number[];
+  /** Presentation time, in ms after basePtsMs, of each picture that was looked at more closely: one every 155 ms or more. */
+  readonly lookPtsMs: readonly number[];
+  /** Per look: energy of second differences over that of differences across 4 pixels of the luma at 160 x 90, thousandths. A Gaussian with a sigma of 1.1 % of the picture's height takes it down by 5 to 8. */
+  readonly lookSharpPermille: readonly number[];
+  /** Per look: the same as the median of those blocks of a 16 x 9 grid that have texture; 0 when none has. */
+  readonly lookMedianSharpPermille: readonly number[];
+  /** Per look: blocks of a 16 x 9 grid that have texture, that is, a root mean square of at least 6 code values across 4 pixels. */
+  readonly lookTexturedBlocks: readonly number[];
+  /** Per look: mean difference of the blocks' mean luma to the look before, hundredths of a code value; 25500 for the first look of an epoch. */
+  readonly lookSceneCenti: readonly number[];
+  /** Per look: single steps of luma between even pixels on the vertical edges of macroblocks (every 16th line and pixel at native size), per 100,000 places. */
+  readonly lookGridSteps: readonly number[];
+  /** Per look: the same off the edges of macroblocks: their middle, or the mean of the other places, whichever is more. */
+  readonly lookOtherSteps: readonly number[];
 };
 
 export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
   file: 'frame-features',
-  fingerprint: '004f77eb4ca837ae5d87c07afeda9e500e200ae4ab65592a9d4cad9d0c9c89ec',
+  fingerprint: 'bb7ff22aedf5318186bc5cc31aa7709d762c7464dcb70007a86367c6e9288664',
   read: (cursor: ReadCursor) => ({
     programmeId: readString(cursor),
     renditionId: readString(cursor),
@@ -218,6 +238,16 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     markerKind: readArray(cursor, readString),
     markerPtsMs: readIntArray(cursor),
     markerDurationMs: readIntArray(cursor),
+    keyFramePtsMs: readIntArray(cursor),
+    damagePtsMs: readIntArray(cursor),
+    damageKinds: readIntArray(cursor),
+    lookPtsMs: readIntArray(cursor),
+    lookSharpPermille: readIntArray(cursor),
+    lookMedianSharpPermille: readIntArray(cursor),
+    lookTexturedBlocks: readIntArray(cursor),
+    lookSceneCenti: readIntArray(cursor),
+    lookGridSteps: readIntArray(cursor),
+    lookOtherSteps: readIntArray(cursor),
   }),
   write: (cursor: WriteCursor, value: FrameFeatures) => {
     writeString(cursor, value.programmeId);
@@ -286,6 +316,16 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     writeArray(cursor, value.markerKind, writeString);
     writeIntArray(cursor, value.markerPtsMs);
     writeIntArray(cursor, value.markerDurationMs);
+    writeIntArray(cursor, value.keyFramePtsMs);
+    writeIntArray(cursor, value.damagePtsMs);
+    writeIntArray(cursor, value.damageKinds);
+    writeIntArray(cursor, value.lookPtsMs);
+    writeIntArray(cursor, value.lookSharpPermille);
+    writeIntArray(cursor, value.lookMedianSharpPermille);
+    writeIntArray(cursor, value.lookTexturedBlocks);
+    writeIntArray(cursor, value.lookSceneCenti);
+    writeIntArray(cursor, value.lookGridSteps);
+    writeIntArray(cursor, value.lookOtherSteps);
   },
 };
 

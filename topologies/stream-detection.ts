@@ -6,6 +6,7 @@ import { audioLoudness } from './detectors/audio-loudness.ts';
 import { audioMissing } from './detectors/audio-missing.ts';
 import { audioPhaseInverted } from './detectors/audio-phase-inverted.ts';
 import { audioSilence } from './detectors/audio-silence.ts';
+import { avSyncOffset } from './detectors/av-sync-offset.ts';
 import { chunkOrder, SIGNAL_DEFAULTS } from './detectors/chunk-order.ts';
 import { precedence } from './detectors/precedence.ts';
 import { ptsDiscontinuity } from './detectors/pts-discontinuity.ts';
@@ -15,6 +16,7 @@ import { signalLost } from './detectors/signal-lost.ts';
 import { healthKeyOf, streamHealth } from './detectors/stream-health.ts';
 import { streamKeyOf } from './detectors/stream-step.ts';
 import { videoBlack } from './detectors/video-black.ts';
+import { videoBlockCorruption } from './detectors/video-block-corruption.ts';
 import { videoDecodeError } from './detectors/video-decode-error.ts';
 import { videoFlat } from './detectors/video-flat.ts';
 import { videoFrameDrop } from './detectors/video-frame-drop.ts';
@@ -29,12 +31,14 @@ export const DETECTORS: readonly Detector[] = [
   videoFrameDrop,
   videoMissing,
   videoDecodeError,
+  videoBlockCorruption,
   audioMissing,
   audioSilence,
   audioClipping,
   audioChannelLost,
   audioPhaseInverted,
   audioLoudness,
+  avSyncOffset,
   ptsDiscontinuity,
 ];
 
@@ -58,10 +62,14 @@ export function streamDetectionWith(detectors: readonly Detector[]) {
       { kind: 'reducer', reducer: chunkOrder, from: ['frame-features'], store, keyOf: streamKeyOf },
       // Each detector judges every picture or block, and tells where its defect opens, worsens and closes.
       { kind: 'reducer', reducer: signalLost, from: [chunkOrder.name], store },
-      ...detectors.map(({ reducer }) => ({
+      ...detectors.flatMap(({ needs }) =>
+        (needs ?? []).map((need) => ({ kind: 'reducer' as const, ...need, from: [chunkOrder.name], store })),
+      ),
+      ...detectors.map(({ reducer, reads }) => ({
         kind: 'reducer' as const,
         reducer,
         from: [chunkOrder.name],
+        ...(reads === undefined ? {} : { reads }),
         store,
       })),
       // One defect where several types hold; programme time anchors; what viewers may be charged for.

@@ -7,6 +7,7 @@
 import { partitionOf } from '../../runtime/partitioner.ts';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
+import { NO_LOOKS } from '../../schemas/no-looks.ts';
 import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { streamDetection } from '../../topologies/stream-detection.ts';
@@ -85,6 +86,7 @@ class Stream {
       audioOnsets: new Uint8Array(0),
       captionUnits: null,
       ...NO_TRANSPORT,
+      ...NO_LOOKS,
     };
   }
 

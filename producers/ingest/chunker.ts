@@ -8,6 +8,8 @@ import { type ArrivalTime, NO_PROGRAM_TIME } from './arrival-time.ts';
 import { AUDIO_BLOCK_MS, type AudioBlock } from './audio-analysis.ts';
 import type { PictureFeatures } from './frame-analysis.ts';
 import { type TransportFacts, transportColumns } from './manifest-facts.ts';
+import type { PictureLook } from './picture-look.ts';
+import { NO_NOTES, type PictureNotes } from './picture-notes.ts';
 import type { TsErrorAt } from './ts-check.ts';
 
 export const CHUNK_MS = 1000;
@@ -51,6 +53,8 @@ type TimedPicture = {
   readonly features: PictureFeatures;
   readonly decodedAtMs: number;
   readonly isDamaged: boolean;
+  readonly notes: PictureNotes;
+  look: PictureLook | null;
 };
 /** A step of the source's clock, where it was taken out of the timeline. */
 export type ClockStep = { readonly atMs: number; readonly sizeMs: number };
@@ -90,22 +94,29 @@ export class Chunker {
     this.#tracks = tracks;
   }
 
-  /** `isDamaged`: the decoder told of errors or concealment just before it gave the picture out. */
+  /** `isDamaged`: the decoder told of errors or concealment just before it gave the picture out; `notes` say what else. */
   addPicture(
     ptsMs: number,
     features: PictureFeatures,
     decodedAtMs: number,
     isDamaged = false,
+    notes: PictureNotes = NO_NOTES,
   ): FrameFeatures[] {
     if (!Number.isSafeInteger(ptsMs)) {
       this.#decodeErrors += 1;
       return [];
     }
-    this.#pictures.push({ ptsMs, features, decodedAtMs, isDamaged });
+    this.#pictures.push({ ptsMs, features, decodedAtMs, isDamaged, notes, look: null });
     this.#arrival?.observe(ptsMs, decodedAtMs);
     // Its time is known, how long it lasts is not: it has passed its own beginning only.
     this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);
     return this.#takeSeconds();
+  }
+
+  /** A closer look at the picture that was fed last. */
+  addLook(ptsMs: number, look: PictureLook): void {
+    const picture = this.#pictures.at(-1);
+    if (picture?.ptsMs === ptsMs) picture.look = look;
   }
 
   addAudioBlocks(blocks: readonly AudioBlock[], decodedAtMs: number): FrameFeatures[] {
@@ -276,6 +287,8 @@ export class Chunker {
       audioLoudnessCentiLufs: blocks.map((block) => block.loudnessCentiLufs),
       decodeErrors,
       decodeErrorPtsMs: pictures.filter(({ isDamaged }) => isDamaged).map(({ ptsMs }) => ptsMs - basePtsMs),
+      ...noteColumns(pictures, basePtsMs),
+      ...lookColumns(pictures, basePtsMs),
       stepPtsMs: steps.map(({ atMs }) => atMs - basePtsMs),
       stepSizeMs: steps.map(({ sizeMs }) => sizeMs),
       columnsAreDifferences: true,
@@ -307,6 +320,29 @@ function tsErrorColumns(errors: readonly TsErrorAt[], basePtsMs: number) {
     tsErrorPtsMs: errors.map(({ atMs }) => atMs - basePtsMs),
     tsErrorKind: errors.map(({ kind }) => kind),
     tsErrorCount: errors.map(({ count }) => count),
+  };
+}
+
+function noteColumns(pictures: readonly TimedPicture[], basePtsMs: number) {
+  const damaged = pictures.filter(({ notes }) => notes.damage !== 0);
+  return {
+    keyFramePtsMs: pictures.filter(({ notes }) => notes.isKey).map(({ ptsMs }) => ptsMs - basePtsMs),
+    damagePtsMs: damaged.map(({ ptsMs }) => ptsMs - basePtsMs),
+    damageKinds: damaged.map(({ notes }) => notes.damage),
+  };
+}
+
+function lookColumns(pictures: readonly TimedPicture[], basePtsMs: number) {
+  const looked = pictures.filter(({ look }) => look !== null);
+  const column = (pick: (look: PictureLook) => number) => looked.map(({ look }) => pick(look!));
+  return {
+    lookPtsMs: looked.map(({ ptsMs }) => ptsMs - basePtsMs),
+    lookSharpPermille: column((look) => look.sharpPermille),
+    lookMedianSharpPermille: column((look) => look.medianSharpPermille),
+    lookTexturedBlocks: column((look) => look.texturedBlocks),
+    lookSceneCenti: column((look) => look.sceneCenti),
+    lookGridSteps: column((look) => look.gridSteps),
+    lookOtherSteps: column((look) => look.otherSteps),
   };
 }
 

@@ -5,7 +5,7 @@ import { IngestError } from './stream-spec.ts';
 import { FFMPEG } from './testing.ts';
 
 const mark = (picture: number) =>
-  `[Parsed_metadata_3 @ 0x55] [info] frame:${picture}    pts:0       pts_time:0\n[Parsed_metadata_3 @ 0x55] [info] n=1\n`;
+  `[Parsed_showinfo_3 @ 0x55] [info] n:${String(picture).padStart(4)} pts:      0 pts_time:0 fmt:yuv420p s:160x90 i:P iskey:0 type:P \n`;
 
 test('errors are counted for the picture that they came before', async () => {
   const messages = new DecoderMessages();

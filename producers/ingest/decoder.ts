@@ -4,6 +4,13 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { messageOf } from '../../schemas/errors.ts';
 import { decoderArguments, decoderEnvironment, type TrackChoice } from './ffmpeg-command.ts';
+import {
+  CONCEALMENT,
+  NO_NOTES,
+  PICTURE_DECODER,
+  type PictureNotes,
+  PictureNoteTaker,
+} from './picture-notes.ts';
 import { IngestError } from './stream-spec.ts';
 
 export type DecoderExit = {
@@ -80,8 +87,10 @@ export async function ffmpegBuild(ffmpegPath: string): Promise<string> {
 
 const LINE_CHARS_MAX = 1000;
 const LINES_KEPT = 30;
-const MARK = /^\[Parsed_metadata_\d+ @ [^\]]*\] \[info\] frame:/;
-const MARK_VALUE = /^\[Parsed_metadata_\d+ @ [^\]]*\] \[info\] n=1/;
+/** What the decoder says of each picture before it writes it, by the filter `showinfo`. */
+const MARK = /^\[Parsed_showinfo_\d+ @ [^\]]*\] \[info\] n: *\d+ pts:/;
+/** The rest of what that filter says. */
+const MARK_OTHER = /^\[Parsed_showinfo_\d+ @ /;
 
 /** What ffmpeg says while it decodes: kept within bounds, errors counted and placed between pictures. */
 export class DecoderMessages {
@@ -99,6 +108,9 @@ export class DecoderMessages {
   #isDamaged = false;
   /** Numbers of pictures before which it did, and that were not asked for yet. */
   #damagedMarks = new Set<number>();
+  /** Of pictures that were not asked for yet and have any, by number. */
+  readonly #notesAtMark = new Map<number, PictureNotes>();
+  readonly #notes = new PictureNoteTaker();
   #ended = false;
   #wake: (() => void) | null = null;
 
@@ -172,6 +184,13 @@ export class DecoderMessages {
     return this.#damagedMarks.delete(picture);
   }
 
+  /** What the messages say about picture number `picture`. */
+  takeNotes(picture: number): PictureNotes {
+    const notes = this.#notesAtMark.get(picture) ?? NO_NOTES;
+    this.#notesAtMark.delete(picture);
+    return notes;
+  }
+
   #takeUpTo(errors: number): number {
     const fresh = Math.max(0, errors - this.#errorsTaken);
     this.#errorsTaken += fresh;
@@ -185,15 +204,20 @@ export class DecoderMessages {
       // Before the first picture, a decoder that joins a stream complains of what it has missed.
       if (this.#isDamaged && this.#marked > 0) this.#damagedMarks.add(this.#marked);
       this.#isDamaged = false;
+      const notes = this.#notes.picture(line);
+      if (notes.isKey || notes.damage !== 0) this.#notesAtMark.set(this.#marked, notes);
       this.#marked++;
       return;
     }
-    if (MARK_VALUE.test(line)) return;
+    if (MARK_OTHER.test(line)) return;
+    this.#notes.message(line);
     if (/^\[info\] (Input|Output) #/.test(line)) this.#inInput = line.startsWith('[info] Input');
     if (this.#inInput && /^\[info\]\s+Stream #0:\d+.*: (Video|Audio): /.test(line)) {
       const isPicture = / \(attached pic\)| \(still image\)/.test(line);
-      if (line.includes(': Video: ')) this.#declared.video ||= !isPicture;
-      else this.#declared.audio = true;
+      if (line.includes(': Video: ')) {
+        if (!isPicture && !this.#declared.video) this.#notes.stream(line);
+        this.#declared.video ||= !isPicture;
+      } else this.#declared.audio = true;
     }
     if (INPUT_ATTEMPT.test(line)) this.#inputFailing = false;
     else if (INPUT_FAILURE.test(line)) this.#inputFailing = true;
@@ -221,11 +245,6 @@ const INPUT_FAILURE =
   /Failed to (reload playlist|open segment|open an initialization)|keepalive request failed|HTTP error|Server returned|Connection (refused|reset|timed out)|Input\/output error|Unable to open resource|Stream ends prematurely/;
 /** Complaints of parts that do not decode. */
 const NO_DECODER = /^\[(hls|https?|tcp|tls|nut|graph_|Parsed_)[^\]]*\]/;
-/** Decoders of pictures, by the names that they have in messages. */
-const PICTURE_DECODER =
-  /^\[(h26[1345]|hevc|vvc|mpeg[124]|mpeg[12]?video|msmpeg4|vp[3-9]|vc1|wmv\d|libdav1d|libaom|av1|theora|mjpeg|prores|dvvideo|dnxhd|flv)\w* @ /;
-const CONCEALMENT = /concealing \d+ DC/;
-
 async function exitOf(child: ChildProcess): Promise<DecoderExit> {
   try {
     const [code, signal] = (await once(child, 'close')) as [number | null, string | null];

@@ -2,6 +2,7 @@
 
 import { TRACK_SKEW_MS_MAX } from './chunker.ts';
 import { PICTURE_HEIGHT_PX, PICTURE_WIDTH_PX } from './frame-analysis.ts';
+import { LOOK_INTERVAL_S, LOOK_LINE_STEP } from './picture-look.ts';
 import { filePathOf, inputKindOf } from './stream-spec.ts';
 
 /** Which tracks to decode: both where present, or one alone when the other never delivers. */
@@ -25,7 +26,7 @@ const OUTPUT_OFFSET_S = 100;
  * - `area` scaling averages all pixels under one small one, so coding noise cancels out and a logo keeps its share.
  */
 export function decoderArguments(input: string, choice: TrackChoice): string[] {
-  const maps = choice === 'both' ? ['0:V:0?', '0:a:0?'] : choice === 'video' ? ['0:V:0'] : ['0:a:0'];
+  const maps = MAPS[choice];
   return [
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'repeat+level+info'],
     ...['-filter_threads', '1', '-dts_delta_threshold', '36000'],
@@ -46,6 +47,13 @@ export function decoderArguments(input: string, choice: TrackChoice): string[] {
     ...['-output_ts_offset', String(OUTPUT_OFFSET_S), '-flush_packets', '1', '-f', 'nut', 'pipe:1'],
   ];
 }
+
+/** Pictures go out twice: small ones, and lines of a few at native size; see `picture-look.ts`. */
+const MAPS: { readonly [choice in TrackChoice]: readonly string[] } = {
+  both: ['0:V:0?', '0:V:0?', '0:a:0?'],
+  video: ['0:V:0', '0:V:0'],
+  audio: ['0:a:0'],
+};
 
 /** Environment of the decoder: nothing of ours, above all no proxy and no credentials. */
 export function decoderEnvironment(): Record<string, string> {
@@ -75,11 +83,18 @@ function inputArguments(input: string): string[] {
   return [...allowed, ...limits, '-i', input];
 }
 
+/**
+ * Small pictures, each announced among the messages with its kind before it is written. `field` takes every other line
+ * by doubling the stride, so that nothing but the lines themselves is copied.
+ */
 function pictureArguments(): string[] {
   const scale = `scale=${PICTURE_WIDTH_PX}:${PICTURE_HEIGHT_PX}:flags=area+bitexact+accurate_rnd:out_range=tv`;
-  const marks = 'metadata=mode=add:key=n:value=1,metadata=mode=print';
+  const marks = 'sidedata=mode=delete,showinfo=checksum=0';
+  const sometimes = `select=isnan(prev_selected_t)+gte(t-prev_selected_t\\,${LOOK_INTERVAL_S})`;
+  const lines = Array.from({ length: Math.log2(LOOK_LINE_STEP) }, () => 'field=top').join(',');
   return [
-    ...['-vf', `${scale},format=yuv420p,${marks}`],
+    ...['-filter:v:0', `${scale},format=yuv420p,${marks}`],
+    ...['-filter:v:1', `${sometimes},${lines},extractplanes=y,format=gray`],
     ...['-c:v', 'rawvideo', '-fps_mode:v', 'passthrough'],
     ...['-enc_time_base:v', `1:${PICTURE_TICKS_PER_S}`],
   ];

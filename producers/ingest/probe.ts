@@ -9,6 +9,8 @@ import { type Decoder, startDecoder } from './decoder.ts';
 import type { TrackChoice } from './ffmpeg-command.ts';
 import { analysePicture, createPictureState } from './frame-analysis.ts';
 import { NutError, type NutPacket, NutReader, type NutTrack } from './nut-reader.ts';
+import { createLookState, lookAt } from './picture-look.ts';
+import { NO_NOTES, type PictureNotes } from './picture-notes.ts';
 import { type NextStep, nextStep } from './retry-policy.ts';
 import { SourceSteps } from './source-steps.ts';
 import { filePathOf, type InputKind, inputKindOf, type StreamSpec } from './stream-spec.ts';
@@ -54,6 +56,9 @@ export class Probe {
   readonly #timeline: StreamTimeline;
   readonly #steps: SourceSteps;
   readonly #pictures = createPictureState();
+  readonly #looks = createLookState();
+  /** The latest picture: ticks of the decoder's output, and ms of the timeline. */
+  #latest = { pts: -1, ptsMs: 0 };
   #audio: AudioState | null = null;
   #choice: TrackChoice = 'both';
   /** Packets taken in this pass, by track of the container. */
@@ -213,13 +218,12 @@ export class Probe {
           const number = seen[packet.track] ?? 0;
           seen[packet.track] = number + 1;
           if (sum(seen) === 1) this.#setTracks(reader.tracks, decoder);
-          if (track.kind === 'video' && !decoder.messages.hasMark(number))
-            await decoder.messages.waitForMark(number);
-          const isPicture = track.kind === 'video';
-          const errors = isPicture ? decoder.messages.takeErrorsBefore(number) : 0;
-          const isDamaged = isPicture && decoder.messages.takeDamageBefore(number);
+          const isPicture = track === picturesOf(reader.tracks);
+          if (isPicture && !decoder.messages.hasMark(number)) await decoder.messages.waitForMark(number);
+          const told = isPicture ? toldBefore(decoder.messages, number) : NOTHING_TOLD;
           if (number < (this.#taken[packet.track] ?? 0)) continue;
-          const records = await this.#take(packet, track, errors, isDamaged);
+          if (track.kind === 'video' && !isPicture) this.#look(packet, track);
+          const records = await this.#take(packet, track, isPicture, told);
           this.#taken[packet.track] = number + 1;
           if (records.length > 0) await this.#context.emit(records);
           if (this.#signal.aborted) return;
@@ -232,7 +236,7 @@ export class Probe {
   }
 
   #setTracks(tracks: readonly NutTrack[], decoder: Decoder): void {
-    const video = tracks.find((track) => track.kind === 'video');
+    const video = picturesOf(tracks);
     const audio = tracks.find((track) => track.kind === 'audio');
     const { declared } = decoder.messages;
     this.#chunker.setTracks({
@@ -249,14 +253,9 @@ export class Probe {
     }
   }
 
-  async #take(
-    packet: NutPacket,
-    track: NutTrack,
-    errors: number,
-    isDamaged: boolean,
-  ): Promise<FrameFeatures[]> {
+  async #take(packet: NutPacket, track: NutTrack, isPicture: boolean, told: Told): Promise<FrameFeatures[]> {
     const { clock } = this.#context;
-    if (track.kind === 'video') {
+    if (isPicture) {
       const ptsMs = this.#timeline.toMs(packet.pts, track.timeBase, track.frameIntervalUs);
       this.#chunker.addSteps(await this.#steps.upTo(ptsMs));
       await this.#keepPace(ptsMs);
@@ -265,9 +264,11 @@ export class Probe {
         ptsMs,
         analysePicture(this.#pictures, packet.payload, ptsMs),
         clock.nowMs(),
-        isDamaged,
+        told.isDamaged,
+        told.notes,
       );
-      this.#chunker.addDecodeErrors(errors);
+      this.#latest = { pts: packet.pts, ptsMs };
+      this.#chunker.addDecodeErrors(told.errors);
       return records;
     }
     if (track.kind !== 'audio' || this.#audio === null) return [];
@@ -280,6 +281,14 @@ export class Probe {
     const blocks = analyseSamples(this.#audio, samples, start);
     this.counts.audioBlocks += blocks.length;
     return this.#chunker.addAudioBlocks(blocks, clock.nowMs());
+  }
+
+  /** Lines of the latest picture at native size; they come right behind its small one. */
+  #look({ pts, payload }: NutPacket, { widthPx, heightPx }: NutTrack): void {
+    if (pts !== this.#latest.pts) return;
+    // Where the size of the pictures changed, the container goes on to tell the first one.
+    const lines = payload.length === widthPx * heightPx ? payload : payload.subarray(0, 0);
+    this.#chunker.addLook(this.#latest.ptsMs, lookAt(this.#looks, this.#pictures.previous, lines, widthPx));
   }
 
   /** A file that stands in for a live stream is not read before its time, through all its repetitions. */
@@ -344,6 +353,23 @@ export class Probe {
     await emit(this.#chunker.addEvent(event, reason, this.#timeline.endMs, clock.nowMs()));
     return { kind, reason };
   }
+}
+
+/** What the decoder's messages say about a picture. */
+type Told = { readonly errors: number; readonly isDamaged: boolean; readonly notes: PictureNotes };
+const NOTHING_TOLD: Told = { errors: 0, isDamaged: false, notes: NO_NOTES };
+
+function toldBefore(messages: Decoder['messages'], picture: number): Told {
+  return {
+    errors: messages.takeErrorsBefore(picture),
+    isDamaged: messages.takeDamageBefore(picture),
+    notes: messages.takeNotes(picture),
+  };
+}
+
+/** The track of small pictures; lines at native size are in a second one. */
+function picturesOf(tracks: readonly NutTrack[]): NutTrack | undefined {
+  return tracks.find((track) => track.kind === 'video');
 }
 
 /** Why a file cannot be an input, with what to do; null when it may be one. */

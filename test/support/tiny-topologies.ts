@@ -2,6 +2,7 @@
 import { defineTopology } from '../../runtime/define-topology.ts';
 import { structCodec } from '../../runtime/struct-codec.ts';
 import type { Effect, Reducer } from '../../runtime/topology.ts';
+import { NO_LOOKS } from '../../schemas/no-looks.ts';
 import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures, QosAlert, StreamDefect } from '../../schemas/records.ts';
 
@@ -105,6 +106,7 @@ export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatu
     audioOnsets: new Uint8Array(0),
     captionUnits: null,
     ...NO_TRANSPORT,
+    ...NO_LOOKS,
   };
 }
 

@@ -19,9 +19,13 @@ import type { Frame } from './samples.ts';
 import type { DetectionConfig } from './settings.ts';
 
 /** What differs from an ordinary moving picture with ordinary sound. */
-export type Look = Partial<Omit<Frame, 'ptsMs' | 'intervalMs' | 'anchorAgeMs' | 'afterLoss'>> & {
+export type Look = Partial<
+  Omit<Frame, 'ptsMs' | 'intervalMs' | 'anchorAgeMs' | 'afterLoss' | 'gridSteps' | 'otherSteps'>
+> & {
   /** The picture is one of a still run; the first of the run is its anchor, and looks like a moving one. */
   readonly still?: boolean;
+  /** A closer look, every fourth picture. */
+  readonly look?: Partial<typeof LOOKED>;
   /** One track alone has nothing here. */
   readonly without?: 'video' | 'audio';
 } & Partial<Sound>;
@@ -45,7 +49,9 @@ export type Looks = { readonly [character: string]: Look | ((index: number) => L
 
 /** Everything a probe would measure, before it is cut into chunks. */
 export type Recording = {
-  readonly frames: readonly Omit<Frame, 'afterLoss'>[];
+  readonly frames: readonly (Omit<Frame, 'afterLoss' | 'gridSteps' | 'otherSteps'> & {
+    readonly look: typeof LOOKED | null;
+  })[];
   readonly blocks: readonly (Sound & { readonly startMs: number })[];
   readonly durationMs: number;
   /** Spans whose chunks never arrive. */
@@ -70,6 +76,15 @@ const MOVING = {
   anchorMeanCenti: 0,
   anchorPeakCenti: 0,
 };
+const LOOKED = {
+  sharpPermille: 500,
+  medianSharpPermille: 450,
+  texturedBlocks: 90,
+  sceneCenti: 150,
+  gridSteps: 200,
+  otherSteps: 150,
+};
+const PICTURES_PER_LOOK = 4;
 const LEVELS = [-2_000, -2_200];
 
 export function draw(drawing: string, looks: Looks): Recording {
@@ -84,7 +99,7 @@ export function draw(drawing: string, looks: Looks): Recording {
     const lookAt = lookOf(character, looks);
     if (lookAt === null) continue;
     for (let ptsMs = fromMs; ptsMs < fromMs + CHARACTER_MS; ptsMs += FRAME_MS) {
-      const { still = false, without, ...figures } = lookAt(ptsMs / FRAME_MS);
+      const { still = false, without, look, ...figures } = lookAt(ptsMs / FRAME_MS);
       if (without === 'video') continue;
       const repeats = still && (before === character || ptsMs > fromMs);
       if (!repeats) anchorMs = ptsMs;
@@ -92,7 +107,10 @@ export function draw(drawing: string, looks: Looks): Recording {
       frames.push({
         ...MOVING,
         isDamaged: false,
+        isKey: ptsMs === 0,
+        damage: 0,
         ...moved,
+        look: (ptsMs / FRAME_MS) % PICTURES_PER_LOOK === 0 ? { ...LOOKED, ...look } : null,
         ptsMs,
         anchorAgeMs: ptsMs - anchorMs,
         intervalMs: FRAME_MS,
@@ -257,5 +275,24 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     audioOnsets: new Uint8Array(0),
     captionUnits: null,
     ...NO_TRANSPORT,
+    ...lookColumns(frames, fromMs),
+  };
+}
+
+function lookColumns(frames: Recording['frames'], fromMs: number) {
+  const damaged = frames.filter(({ damage }) => damage !== 0);
+  const looked = frames.filter(({ look }) => look !== null);
+  const column = (name: keyof typeof LOOKED) => looked.map(({ look }) => look![name]);
+  return {
+    keyFramePtsMs: frames.filter(({ isKey }) => isKey).map(({ ptsMs }) => ptsMs - fromMs),
+    damagePtsMs: damaged.map(({ ptsMs }) => ptsMs - fromMs),
+    damageKinds: damaged.map(({ damage }) => damage),
+    lookPtsMs: looked.map(({ ptsMs }) => ptsMs - fromMs),
+    lookSharpPermille: column('sharpPermille'),
+    lookMedianSharpPermille: column('medianSharpPermille'),
+    lookTexturedBlocks: column('texturedBlocks'),
+    lookSceneCenti: column('sceneCenti'),
+    lookGridSteps: column('gridSteps'),
+    lookOtherSteps: column('otherSteps'),
   };
 }

@@ -18,6 +18,16 @@ const anyPicture = fc.record({
   darkPermille: fc.constantFrom(0, 939, 940, 949, 950, 951, 1_000),
   isDamaged: fc.constantFrom(false, false, false, true),
   lumaSpreadCenti: fc.constantFrom(20, 200, 201, 240, 241, 4_000),
+  isKey: fc.constantFrom(false, false, true),
+  damage: fc.constantFrom(0, 0, 0, 0, 1, 2),
+  look: fc.option(
+    fc.record({
+      sharp: fc.constantFrom(500, 450, 120, 90, 30),
+      textured: fc.constantFrom(60, 60, 3),
+      scene: fc.constantFrom(100, 100, 4_000),
+      grid: fc.constantFrom(0, 200, 1_799, 1_950, 6_000),
+    }),
+  ),
 });
 const anyLevel = fc.constantFrom(-2_000, -2_000, -4_000, -5_999, -6_000, -6_001, -7_000, -9_000);
 const anyChunk = fc.record({
@@ -96,6 +106,7 @@ function stepsOf(chunks: readonly AnyChunk[]) {
     const coveredToMs = ptsMs + drawn.tailMs;
     ptsMs = Math.max(ptsMs, coveredToMs - 33);
     const levels = drawn.levels.slice(0, drawn.blocks * drawn.channels);
+    const looked = drawn.pictures.flatMap(({ look }, at) => (look === null ? [] : [{ ...look, at }]));
     const column = (name: 'diffMeanCenti' | 'darkPermille' | 'lumaSpreadCenti') =>
       drawn.pictures.map((picture) => picture[name]);
     const chunk: FrameFeatures = {
@@ -111,6 +122,16 @@ function stepsOf(chunks: readonly AnyChunk[]) {
       darkPermille: column('darkPermille'),
       lumaSpreadCenti: column('lumaSpreadCenti'),
       decodeErrorPtsMs: times.filter((_, at) => drawn.pictures[at]!.isDamaged),
+      keyFramePtsMs: times.filter((_, at) => drawn.pictures[at]!.isKey),
+      damagePtsMs: times.filter((_, at) => drawn.pictures[at]!.damage !== 0),
+      damageKinds: drawn.pictures.map(({ damage }) => damage).filter((damage) => damage !== 0),
+      lookPtsMs: looked.map(({ at }) => times[at]!),
+      lookSharpPermille: looked.map(({ sharp }) => sharp),
+      lookMedianSharpPermille: looked.map(({ sharp, at }) => sharp - (at % 3) * 10),
+      lookTexturedBlocks: looked.map(({ textured }) => textured),
+      lookSceneCenti: looked.map(({ scene }) => scene),
+      lookGridSteps: looked.map(({ grid }) => grid),
+      lookOtherSteps: looked.map(({ at }) => 150 + (at % 2)),
       audioChannels: drawn.channels,
       audioRmsCentiDbfs: levels,
       audioPeakCentiDbfs: levels.map((level) => level + 1_800),

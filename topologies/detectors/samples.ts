@@ -22,6 +22,13 @@ export type Frame = {
   readonly afterLoss: boolean;
   /** The decoder told of errors or concealment just before it gave the picture out. */
   readonly isDamaged: boolean;
+  /** It was decoded without any other picture. */
+  readonly isKey: boolean;
+  /** By the decoder's word: 0 none, 1 passing with the picture, 2 lasting up to the next whole key picture. */
+  readonly damage: number;
+  /** As in `frame-features.avsc`; -1 for a picture that was not looked at more closely. */
+  readonly gridSteps: number;
+  readonly otherSteps: number;
 };
 
 /** One audio block, with one level for each channel. Valid while it is judged. */
@@ -132,6 +139,27 @@ export class Frames implements Samples<Frame>, Frame {
   get isDamaged(): boolean {
     const { decodeErrorPtsMs, framePtsMs } = this.#chunk;
     return decodeErrorPtsMs.length > 0 && decodeErrorPtsMs.includes(framePtsMs[this.#index]!);
+  }
+
+  get isKey(): boolean {
+    const { keyFramePtsMs, framePtsMs } = this.#chunk;
+    return keyFramePtsMs.length > 0 && keyFramePtsMs.includes(framePtsMs[this.#index]!);
+  }
+
+  get damage(): number {
+    const { damagePtsMs, damageKinds, framePtsMs } = this.#chunk;
+    if (damagePtsMs.length === 0) return 0;
+    return damageKinds[damagePtsMs.indexOf(framePtsMs[this.#index]!)] ?? 0;
+  }
+
+  get gridSteps(): number {
+    const { lookPtsMs, lookGridSteps, framePtsMs } = this.#chunk;
+    return lookGridSteps[lookPtsMs.indexOf(framePtsMs[this.#index]!)] ?? -1;
+  }
+
+  get otherSteps(): number {
+    const { lookPtsMs, lookOtherSteps, framePtsMs } = this.#chunk;
+    return lookOtherSteps[lookPtsMs.indexOf(framePtsMs[this.#index]!)] ?? -1;
   }
 }
 

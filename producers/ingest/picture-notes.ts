@@ -1,0 +1,151 @@
+/**
+ * What the decoder's messages say about single pictures: which ones it could decode alone, and which are damaged.
+ *
+ * A decoder tells of an error when it decodes a picture, and that is a few pictures before it gives that one out, where
+ * there are pictures of kind B. How much before is not told. So an error shortly before a key picture may lie in it, or
+ * in what follows it; the kind of the picture, which decoders that conceal tell, and the delay decide.
+ */
+
+/** How a picture is damaged. */
+export const DAMAGE = {
+  /** It alone, and perhaps its neighbours: other pictures are not made of it. */
+  passing: 1,
+  /** It, or one of the next few; and all that follow, up to the next key picture that is not marked so itself. */
+  lasting: 2,
+} as const;
+
+/** What is known of a picture when it is given out. */
+export type PictureNotes = {
+  /** It was decoded without any other picture. */
+  readonly isKey: boolean;
+  /** One of {@link DAMAGE}; 0 for none that the decoder knows of. */
+  readonly damage: number;
+};
+
+export const NO_NOTES: PictureNotes = { isKey: false, damage: 0 };
+
+/** Decoders of pictures, by the names that they have in messages. */
+export const PICTURE_DECODER =
+  /^\[(h26[1345]|hevc|vvc|mpeg[124]|mpeg[12]?video|msmpeg4|vp[3-9]|vc1|wmv\d|libdav1d|libaom|av1|theora|mjpeg|prores|dvvideo|dnxhd|flv)\w* @ /;
+export const CONCEALMENT = /concealing \d+ DC/;
+
+/** Takes messages and pictures in the order in which the decoder writes them. */
+export class PictureNoteTaker {
+  #picture = 0;
+  /** Number of the stream that has the pictures, as messages write it. */
+  #stream = '';
+  #conceals = false;
+  /** Since the picture before. */
+  #isCorrupt = false;
+  #errors = 0;
+  /** Pictures before which an error was told last, by what it was in; and one of kind B given out. */
+  #inKey = NEVER;
+  #inPredicted = NEVER;
+  #inBetween = NEVER;
+  #inUnknown = NEVER;
+  #between = NEVER;
+  #lost = NEVER;
+
+  /** The description of the input's stream with the pictures. */
+  stream(line: string): void {
+    this.#stream = /#0:(\d+)/.exec(line)?.[1] ?? '';
+    this.#conceals = CONCEALED_CODEC.test(line);
+  }
+
+  /** A message that is no picture's announcement. */
+  message(line: string): void {
+    if (CORRUPT_PICTURE.test(line)) this.#isCorrupt = true;
+    else if (LOST_PACKET.exec(line)?.[1] === this.#stream) this.#errors |= ERROR.lost;
+    else if (PICTURE_DECODER.test(line)) this.#errors |= errorIn(line);
+  }
+
+  /** The next picture is given out; `mark` is how `showinfo` announces it. */
+  picture(mark: string): PictureNotes {
+    const at = this.#picture++;
+    const isKey = MARK_KEY.test(mark);
+    const errors = this.#errorsBefore(at);
+    const isCorrupt = this.#isCorrupt;
+    this.#errors = 0;
+    this.#isCorrupt = false;
+    if (MARK_BETWEEN.test(mark)) this.#between = at;
+    // Before the first picture, a decoder that joins a stream complains of what it has missed.
+    if (at === 0) return { isKey, damage: 0 };
+    const explained = this.#lastError() >= at - EXPLAINED_PICTURES;
+    if ((errors & ERROR.inKey) !== 0) this.#inKey = at;
+    if ((errors & ERROR.inPredicted) !== 0) this.#inPredicted = at;
+    if ((errors & ERROR.inBetween) !== 0) this.#inBetween = at;
+    if (errors === ERROR.unknown) this.#inUnknown = at;
+    const lasts = (errors & ~ERROR.inBetween) !== 0 && (errors & TYPED) !== ERROR.inBetween;
+    if (lasts || (isCorrupt && errors === 0 && !explained) || (isKey && this.#concernsKey(at, isCorrupt)))
+      return { isKey, damage: DAMAGE.lasting };
+    return { isKey, damage: isCorrupt ? DAMAGE.passing : 0 };
+  }
+
+  /** Whether a key picture, or what was decoded after it and is still to come, is damaged already. */
+  #concernsKey(at: number, isCorrupt: boolean): boolean {
+    const reordered = this.#between >= at - REORDER_SEEN_PICTURES;
+    const inKey = this.#inKey >= at - EXPLAINED_PICTURES;
+    this.#inKey = NEVER;
+    if (isCorrupt || inKey) return true;
+    if (this.#inPredicted > at - (reordered ? CONCEALING_DELAY : 0)) return true;
+    return this.#inUnknown > at - (reordered ? SILENT_DELAY : 1);
+  }
+
+  /**
+   * What was told since the picture before. A decoder that conceals says a picture later what came of a packet with a
+   * gap; when it says nothing, a whole picture was lost, and others are made of what is there instead.
+   */
+  #errorsBefore(at: number): number {
+    const told = this.#errors & ~ERROR.lost;
+    const hasLost = (this.#errors & ERROR.lost) !== 0;
+    if (!this.#conceals) return hasLost ? told | ERROR.unknown : told;
+    if ((told & TYPED) !== 0) this.#lost = NEVER;
+    const isSilent = this.#lost !== NEVER && at - this.#lost >= CONCEALED_WITHIN_PICTURES;
+    if (isSilent) this.#lost = NEVER;
+    if (hasLost && this.#lost === NEVER) this.#lost = at;
+    return isSilent ? told | ERROR.unknown : told;
+  }
+
+  #lastError(): number {
+    return Math.max(this.#inKey, this.#inPredicted, this.#inBetween, this.#inUnknown);
+  }
+}
+
+const NEVER = Number.NEGATIVE_INFINITY;
+/** What an error was in; bits. */
+const ERROR = { inKey: 1, inPredicted: 2, inBetween: 4, unknown: 8, lost: 16 } as const;
+const TYPED = ERROR.inKey | ERROR.inPredicted | ERROR.inBetween;
+/** From an error to the picture that it was in, at most. */
+const EXPLAINED_PICTURES = 6;
+/** Pictures are reordered when one of kind B was given out within so many. */
+const REORDER_SEEN_PICTURES = 16;
+/** Pictures by which H.264 and MPEG decoders are ahead of what they give out, where pictures are reordered. */
+const CONCEALING_DELAY = 2;
+/** The same for decoders that do not tell the kind of the picture, HEVC above all. */
+const SILENT_DELAY = 4;
+
+/** A decoder that conceals says so within so many pictures after it got a packet with a gap. */
+const CONCEALED_WITHIN_PICTURES = 2;
+
+const MARK_KEY = / iskey:1 /;
+const MARK_BETWEEN = / type:B/;
+/** What ffmpeg says before a picture that its decoder gives out as corrupt, and before it decodes a packet with a gap. */
+const CORRUPT_PICTURE = / corrupt decoded frame in stream \d+$/;
+const LOST_PACKET = / corrupt input packet in stream (\d+)$/;
+/** A picture that others are made of is not there. */
+const MISSING_PICTURE =
+  /Frame num gap|issing reference picture|reference picture missing|Could not find ref with POC/;
+/** Decoders that conceal what they could not decode, and say so: what else they complain of need not show. */
+const CONCEALING_DECODER = /^\[(h26[134]|mpeg[124]|mpeg[12]?video|msmpeg4|wmv\d|vc1|flv)\w* @ /;
+
+const CONCEALED_CODEC = / Video: (h26[134]|mpeg[124]|mpeg[12]?video|msmpeg4|wmv\d|vc1|flv)/;
+
+function errorIn(line: string): number {
+  if (CONCEALMENT.test(line)) {
+    if (line.includes(' in I ')) return ERROR.inKey;
+    return line.includes(' in B ') ? ERROR.inBetween : ERROR.inPredicted;
+  }
+  if (!/\[(error|fatal|panic)\]/.test(line)) return 0;
+  if (MISSING_PICTURE.test(line)) return ERROR.inPredicted;
+  return CONCEALING_DECODER.test(line) ? 0 : ERROR.unknown;
+}
