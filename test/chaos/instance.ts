@@ -6,6 +6,7 @@
  */
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { getHeapSpaceStatistics } from 'node:v8';
 import { configStore } from '../../runtime/config-store.ts';
 import { consumerGroup } from '../../runtime/consumer-group.ts';
 import { applicationIdOf, writerTasksOf } from '../../runtime/deploy.ts';
@@ -63,6 +64,8 @@ export type InstanceReport = {
 /** After a full collection. */
 export type Memory = {
   readonly liveHeapBytes: number;
+  /** Of it: bytecode and machine code. V8 goes on optimising for as long as ever rarer functions become hot. */
+  readonly codeBytes: number;
   /** Outside the heap: buffers, mostly. */
   readonly externalBytes: number;
   readonly rssBytes: number;
@@ -193,7 +196,10 @@ function liveMemory(): Memory {
   gc();
   gc();
   const { heapUsed, external, rss } = process.memoryUsage();
-  return { liveHeapBytes: heapUsed, externalBytes: external, rssBytes: rss };
+  const codeBytes = getHeapSpaceStatistics()
+    .filter(({ space_name }) => /^(code|trusted)_/.test(space_name))
+    .reduce((sum, { space_used_size }) => sum + space_used_size, 0);
+  return { liveHeapBytes: heapUsed, codeBytes, externalBytes: external, rssBytes: rss };
 }
 
 /** Errors have no JSON of their own. */

@@ -7,7 +7,7 @@ import type { Sample } from './soak-run.ts';
 function samplesOf(process: string, heapKib: (minute: number) => number | null, minutes: number): Sample[] {
   return Array.from({ length: minutes }, (_, i) => i + 1).flatMap((minute) => {
     const kib = heapKib(minute);
-    const fixed = { process, ageMs: 0, tasks: 4, externalBytes: 0, rssBytes: 0 };
+    const fixed = { process, ageMs: 0, tasks: 4, codeBytes: 0, externalBytes: 0, rssBytes: 0 };
     return kib === null ? [] : [{ ...fixed, minute, liveHeapBytes: kib * 1_024 }];
   });
 }

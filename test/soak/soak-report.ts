@@ -48,11 +48,11 @@ export function soakText(result: SoakResult): string {
         `| ${topic} | ${records} | ${isEqual ? 'equal' : 'DIFFERENT'} | \`${hash.slice(0, 12)}\` |`,
     ),
     '',
-    '| minute | process | age s | tasks | live heap MiB | outside the heap MiB | RSS MiB |',
-    '|---|---|---|---|---|---|---|',
+    '| minute | process | age s | tasks | live heap MiB | of it code MiB | outside the heap MiB | RSS MiB |',
+    '|---|---|---|---|---|---|---|---|',
     ...result.samples.map((sample) => {
-      const { minute, process, ageMs, tasks, liveHeapBytes, externalBytes, rssBytes } = sample;
-      const sizes = [liveHeapBytes, externalBytes, rssBytes].map(mebibytes);
+      const { minute, process, ageMs, tasks, liveHeapBytes, codeBytes, externalBytes, rssBytes } = sample;
+      const sizes = [liveHeapBytes, codeBytes, externalBytes, rssBytes].map(mebibytes);
       return `| ${[minute, process, Math.round(ageMs / 1_000), tasks, ...sizes].join(' | ')} |`;
     }),
   ].join('\n');
@@ -90,7 +90,8 @@ const HOW = [
   '  else: suspension, black holes, brokers that go away, tasks that are taken from it and given back. The other one is',
   '  killed or replaced again and again, so its age is in the table.',
   '- **Live heap** is `heapUsed` after two full collections, the least of three looks half a second apart; what is judged',
-  `  is the median of three minutes around minute ${JUDGED_FROM_MINUTE} against that of the last three.`,
+  `  is the median of three minutes around minute ${JUDGED_FROM_MINUTE} against that of the last three. Compiled code is part of`,
+  '  it, shown beside it: V8 goes on optimising for as long as ever rarer functions become hot.',
   '- **Nothing lost:** when all is over, the topics are read by the Java consumer (read_committed). Each topology runs once',
   '  more in one process over its recorded inputs, ticks included, and has to say the same: per topic and partition the',
   '  same sequence of (key, Avro body, schema fingerprint, headers, timestamp). All records that were acknowledged to',

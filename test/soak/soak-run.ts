@@ -154,8 +154,8 @@ const REPORT_MS_MAX = 30_000;
 
 function progressLine(minute: number, minutes: number, run: ChaosRun, samples: readonly Sample[]): string {
   const memory = samples.map(
-    ({ process, liveHeapBytes, externalBytes, rssBytes, tasks }) =>
-      `${process} heap ${mebibytes(liveHeapBytes)}, outside it ${mebibytes(externalBytes)}, RSS ${mebibytes(rssBytes)} MiB, ${tasks} tasks`,
+    ({ process, liveHeapBytes, codeBytes, externalBytes, rssBytes, tasks }) =>
+      `${process} heap ${mebibytes(liveHeapBytes)} (code ${mebibytes(codeBytes)}), outside it ${mebibytes(externalBytes)}, RSS ${mebibytes(rssBytes)} MiB, ${tasks} tasks`,
   );
   const spoken = run.subject.frozenTopics.reduce((sum, topic) => sum + run.speakers.appendedTo(topic), 0);
   const fired = run.faults.filter((fault) => fault.fired).length;
