@@ -169,8 +169,10 @@ export class SoundByPictures extends WitnessedTrack {
   protected extent() {
     const count = blocksIn(this.chunk);
     const endMs = blockMs(this.chunk, count);
-    // One that comes late is the block that was under way when the sound stopped.
-    if (count === 0 || (count === 1 && endMs <= this.chunk.basePtsMs)) return null;
+    const { basePtsMs, durationMs, audioBlockMs } = this.chunk;
+    // A few that come late are the last ones before the sound stopped; sound that lags behind is as long as the chunk.
+    const isRemainder = endMs <= basePtsMs && 2 * count * audioBlockMs <= durationMs;
+    if (count === 0 || isRemainder) return null;
     return [blockMs(this.chunk, 0), endMs] as const;
   }
 

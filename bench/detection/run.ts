@@ -1,0 +1,115 @@
+/** Makes each file, and looks at it in the way of `everyview analyze`. */
+import { copyFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { analyse } from '../../cli/analyze/analysis.ts';
+import { systemClock } from '../../runtime/system-clock.ts';
+import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
+import type { MediaFile, MediaOrder, Span } from './media-file.ts';
+import { askPeers } from './peers.ts';
+import type { FileResult } from './score.ts';
+import type { Workshop } from './workshop.ts';
+
+export type RunOptions = {
+  readonly jobs: number;
+  readonly withPeers: boolean;
+  readonly onFile: (result: FileResult, done: number, total: number) => void;
+};
+
+/** All files, `jobs` at a time; results in the order of `orders`. */
+export async function runAll(
+  workshop: Workshop,
+  orders: readonly MediaOrder[],
+  { jobs, withPeers, onFile }: RunOptions,
+): Promise<readonly FileResult[]> {
+  const results: FileResult[] = [];
+  let [next, done] = [0, 0];
+  const work = async (): Promise<void> => {
+    for (;;) {
+      workshop.signal.throwIfAborted();
+      const at = next++;
+      const order = orders[at];
+      if (order === undefined) return;
+      const file = await order.make(workshop);
+      const found = await defectsIn(workshop, file.path, order.config);
+      const peers = withPeers ? await askPeers(workshop, file) : null;
+      const { id, kind, what } = order;
+      const result = { id, kind, what, durationMs: file.durationMs, truths: file.truths, found, peers };
+      results[at] = result;
+      done += 1;
+      onFile(result, done, orders.length);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+  return results;
+}
+
+/** What `everyview analyze` would tell, with the same code. */
+export async function defectsIn(
+  workshop: Workshop,
+  input: string,
+  config: DetectionConfig | null,
+): Promise<readonly Span[]> {
+  const { defects } = await analyse({
+    streamId: 'bench',
+    input,
+    ffmpegPath: workshop.ffmpegPath,
+    clock: systemClock,
+    signal: workshop.signal,
+    onProgress: () => {},
+    ...(config === null ? {} : { config }),
+  });
+  return defects.map(({ type, startMs, endMs }) => ({ type, startMs, endMs }));
+}
+
+export type CopyResult = {
+  readonly renamed: number;
+  readonly remuxed: number;
+  readonly different: readonly string[];
+};
+
+/** Rounding of a container's timestamps, and how much of an encoder's delay it can say. */
+const REMUX_SLACK_MS = 60;
+
+/** Files under another name tell the same to the byte; in another container the same, but for its rounding of time. */
+export async function compareCopies(workshop: Workshop, orders: readonly MediaOrder[]): Promise<CopyResult> {
+  const different: string[] = [];
+  let [renamed, remuxed] = [0, 0];
+  for (const order of orders) {
+    workshop.signal.throwIfAborted();
+    const file = await order.make(workshop);
+    const found = await defectsIn(workshop, file.path, order.config);
+    const copy = path.join(workshop.folder, `another name ${renamed}${path.extname(file.path)}`);
+    copyFileSync(file.path, copy);
+    const again = await defectsIn(workshop, copy, order.config);
+    rmSync(copy);
+    renamed += 1;
+    if (JSON.stringify(again) !== JSON.stringify(found)) different.push(`${order.id}, renamed`);
+    const other = await remux(workshop, file);
+    remuxed += 1;
+    const there = await defectsIn(workshop, other, order.config);
+    if (!areNear(found, there))
+      different.push(`${order.id}, remuxed: ${JSON.stringify(found)} / ${JSON.stringify(there)}`);
+  }
+  return { renamed, remuxed, different };
+}
+
+async function remux(workshop: Workshop, { path: from }: MediaFile): Promise<string> {
+  const ending = from.endsWith('.ts') ? 'mkv' : 'ts';
+  return workshop.made(['remuxed', from], ending, async (file) => {
+    await workshop.ffmpeg(['-i', from, '-map', '0', '-c', 'copy', '-fflags', '+bitexact', file]);
+  });
+}
+
+function areNear(found: readonly Span[], there: readonly Span[]): boolean {
+  const inOrder = (spans: readonly Span[]): Span[] =>
+    spans.toSorted((a, b) => (a.type < b.type ? -1 : a.type > b.type ? 1 : a.startMs - b.startMs));
+  const [one, other] = [inOrder(found), inOrder(there)];
+  return (
+    one.length === other.length &&
+    one.every(({ type, startMs, endMs }, at) => {
+      const same = other[at]!;
+      const near = (a: number, b: number): boolean => Math.abs(a - b) <= REMUX_SLACK_MS;
+      return type === same.type && near(startMs, same.startMs) && near(endMs, same.endMs);
+    })
+  );
+}
