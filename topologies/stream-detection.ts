@@ -7,14 +7,19 @@ import { audioMissing } from './detectors/audio-missing.ts';
 import { audioPhaseInverted } from './detectors/audio-phase-inverted.ts';
 import { audioSilence } from './detectors/audio-silence.ts';
 import { avSyncOffset } from './detectors/av-sync-offset.ts';
+import { bitrateDrop } from './detectors/bitrate-drop.ts';
 import { chunkOrder, SIGNAL_DEFAULTS } from './detectors/chunk-order.ts';
+import { manifestStale } from './detectors/manifest-stale.ts';
 import { precedence } from './detectors/precedence.ts';
 import { ptsDiscontinuity } from './detectors/pts-discontinuity.ts';
+import { renditionMissing } from './detectors/rendition-missing.ts';
 import type { Detector } from './detectors/sample-detector.ts';
+import { segmentError } from './detectors/segment-error.ts';
 import type { Settings } from './detectors/settings.ts';
 import { signalLost } from './detectors/signal-lost.ts';
 import { healthKeyOf, streamHealth } from './detectors/stream-health.ts';
 import { streamKeyOf } from './detectors/stream-step.ts';
+import { tsError } from './detectors/ts-error.ts';
 import { videoBlack } from './detectors/video-black.ts';
 import { videoBlockCorruption } from './detectors/video-block-corruption.ts';
 import { videoDecodeError } from './detectors/video-decode-error.ts';
@@ -40,6 +45,11 @@ export const DETECTORS: readonly Detector[] = [
   audioLoudness,
   avSyncOffset,
   ptsDiscontinuity,
+  manifestStale,
+  segmentError,
+  renditionMissing,
+  bitrateDrop,
+  tsError,
 ];
 
 /** Defaults of every detector by defect type: what `checkDetectionConfig` checks a configuration against. */

@@ -7,9 +7,16 @@
 import { oneOf, type StateOf, structCodec } from '../../runtime/struct-codec.ts';
 import { type Effect, NOTHING, type Origin, type Reducer } from '../../runtime/topology.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
-import { blocksIn } from './samples.ts';
+import { blocksIn, type FeaturesStep } from './samples.ts';
 import { settingsFor } from './settings.ts';
-import type { Interruption, StreamScope, StreamStep } from './stream-step.ts';
+import {
+  type Interruption,
+  type StreamScope,
+  type StreamStep,
+  TRANSPORT_READERS,
+  type TransportStep,
+} from './stream-step.ts';
+import { transportFaultOf } from './transport-columns.ts';
 
 /** Settings under the type `signal-lost`. Durations in milliseconds of log time. */
 export const SIGNAL_DEFAULTS = {
@@ -42,7 +49,7 @@ const FIELDS = {
 
 type State = StateOf<typeof FIELDS>;
 
-export const chunkOrder: Reducer<State, FrameFeatures, StreamStep> = {
+export const chunkOrder: Reducer<State, FrameFeatures, StreamStep | TransportStep> = {
   name: 'chunk-order',
   state: structCodec({ version: 1, fields: FIELDS }),
   init: () => ({
@@ -74,7 +81,7 @@ export const chunkOrder: Reducer<State, FrameFeatures, StreamStep> = {
       return [...forgetUnknown(state), { kind: 'dead-letter', code: 'bad-chunk', reason: fault }];
     const repeated = repeatOf(state, chunk);
     if (repeated !== null) return [{ kind: 'drop', reason: repeated }];
-    const effects: Effect<StreamStep>[] = [];
+    const effects: Effect<StreamStep | TransportStep>[] = [];
     onOrder(state, chunk, input.origin, effects);
     onEvent(state, chunk, input.timeMs, effects);
     setDeadlines(state, input.timeMs, settings, effects);
@@ -105,6 +112,8 @@ function faultOf(chunk: FrameFeatures): string | null {
   if (chunk.audioOnsets.length !== 0 && chunk.audioOnsets.length !== 2 * blocks)
     return 'audioOnsets has not two bytes for each block';
   if (chunk.stepSizeMs.length !== chunk.stepPtsMs.length) return 'step columns have different lengths';
+  const transportFault = transportFaultOf(chunk);
+  if (transportFault !== null) return transportFault;
   const whole = chunk.audioChannels === 0 ? levels === 0 : levels % chunk.audioChannels === 0;
   return whole ? null : `${levels} audio levels do not fit ${chunk.audioChannels} channels`;
 }
@@ -147,7 +156,12 @@ function repeatOf(state: State, chunk: FrameFeatures): string | null {
 }
 
 /** Takes the chunk's place in the row; says that the row begins anew where the probe does. */
-function onOrder(state: State, chunk: FrameFeatures, origin: Origin, effects: Effect<StreamStep>[]): void {
+function onOrder(
+  state: State,
+  chunk: FrameFeatures,
+  origin: Origin,
+  effects: Effect<StreamStep | TransportStep>[],
+): void {
   if (state.known && chunk.probeEpochMs > state.probeEpochMs) {
     effects.push(interrupt(state, 'new-probe-run', `probe ${chunk.probeId} began anew`, 0));
   }
@@ -159,7 +173,8 @@ function onOrder(state: State, chunk: FrameFeatures, origin: Origin, effects: Ef
     state.probeEpochMs = chunk.probeEpochMs;
     // The first chunk that is seen of a run may be any: what came before it is not missed.
     state.seq = chunk.seq - 1;
-    state.coveredToMs = chunk.basePtsMs;
+    // What is live is ahead of what is decoded.
+    state.coveredToMs = chunk.event === 'transport' ? 0 : chunk.basePtsMs;
   }
   state.probeId = chunk.probeId;
   state.lastTopic = origin.topic;
@@ -167,7 +182,12 @@ function onOrder(state: State, chunk: FrameFeatures, origin: Origin, effects: Ef
   state.lastOffset = origin.offset;
 }
 
-function onEvent(state: State, chunk: FrameFeatures, timeMs: number, effects: Effect<StreamStep>[]): void {
+function onEvent(
+  state: State,
+  chunk: FrameFeatures,
+  timeMs: number,
+  effects: Effect<StreamStep | TransportStep>[],
+): void {
   const jumped = chunk.seq !== state.seq + 1;
   state.seq = chunk.seq;
   const sentence = chunk.eventReason;
@@ -194,6 +214,11 @@ function onEvent(state: State, chunk: FrameFeatures, timeMs: number, effects: Ef
       // Features tell that it is back; until then the probe is given the time of the deadline.
       if (state.phase !== 'ended') state.phase = 'watching';
       return;
+    case 'transport': {
+      const value: TransportStep = { ...featuresStep(state, chunk, false), kind: 'transport' };
+      for (const to of TRANSPORT_READERS) effects.push({ kind: 'forward', value, to });
+      return;
+    }
     default:
       effects.push({ kind: 'drop', reason: 'unknown-probe-event' });
   }
@@ -203,7 +228,7 @@ function setDeadlines(
   state: State,
   timeMs: number,
   settings: typeof SIGNAL_DEFAULTS,
-  effects: Effect<StreamStep>[],
+  effects: Effect<StreamStep | TransportStep>[],
 ): void {
   effects.push(
     state.phase === 'watching'
@@ -213,7 +238,7 @@ function setDeadlines(
   );
 }
 
-function onDeadline(state: State, name: string): readonly Effect<StreamStep>[] {
+function onDeadline(state: State, name: string): readonly Effect<StreamStep | TransportStep>[] {
   if (name === 'silent') {
     state.phase = 'lost';
     return [interrupt(state, 'probe-silent', 'no word from the probe: it or its input is dead', 0)];
@@ -229,7 +254,7 @@ function interrupt(
   why: Interruption,
   sentence: string,
   decodedAtMs: number,
-): Effect<StreamStep> {
+): Effect<StreamStep | TransportStep> {
   const { probeId, probeEpochMs, coveredToMs, lastFeaturesAtMs } = state;
   const value: StreamStep = {
     kind: 'interrupted',
@@ -246,7 +271,7 @@ function interrupt(
   return { kind: 'forward', value };
 }
 
-function featuresStep(state: State, chunk: FrameFeatures, jumped: boolean): StreamStep {
+function featuresStep(state: State, chunk: FrameFeatures, jumped: boolean): FeaturesStep {
   return {
     kind: 'features',
     scope: scopeOf(state),

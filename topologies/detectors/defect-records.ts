@@ -1,12 +1,12 @@
 /** Records for `stream-defects`: each step of a defect, and anchors. */
 import { hash64 } from '../../runtime/hash.ts';
 import type { StreamDefect } from '../../schemas/records.ts';
-import type { StreamStep, Transition } from './stream-step.ts';
+import type { StreamStep, Transition, TransportStep } from './stream-step.ts';
 import { programTimeOf, type Timeline } from './timeline.ts';
 
 /** Everything besides the defect itself that its records say. */
 export type Surroundings = {
-  readonly step: StreamStep;
+  readonly step: StreamStep | TransportStep;
   readonly timeline: Timeline;
   readonly timeMs: number;
   readonly configHash: string;
@@ -21,8 +21,13 @@ export type Piece = {
 };
 
 /** Deterministic: a replay gives the same. */
-export function defectIdOf(step: StreamStep, type: string, trackId: string, startMs: number): string {
-  const { programmeId, renditionId, vantage } = step.scope;
+export function defectIdOf(
+  step: StreamStep | TransportStep,
+  { type, trackId, renditionId: other }: Transition,
+  startMs: number,
+): string {
+  const { programmeId, vantage } = step.scope;
+  const renditionId = other ?? step.scope.renditionId;
   return hash64(programmeId, renditionId, vantage, type, trackId, step.probeEpochMs, startMs);
 }
 
@@ -56,6 +61,7 @@ export function defectRecord(
     evidenceFirstOffset: told.evidenceFirstOffset,
     evidenceLastOffset: step.evidence.offset,
     offsetMs: told.offsetMs ?? null,
+    renditionId: told.renditionId ?? step.scope.renditionId,
   };
 }
 

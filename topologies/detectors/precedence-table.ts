@@ -17,6 +17,7 @@ export const SUPPRESSES: { readonly [type: string]: readonly string[] } = {
   'pts-discontinuity': ['video-missing', 'audio-missing', 'video-frame-drop', 'av-sync-offset'],
   'signal-lost': ['media', 'bitrate-drop'],
   'manifest-stale': ['video-missing', 'audio-missing', 'signal-lost'],
+  'rendition-missing': ['segment-error'],
 };
 
 export function suppresses(type: string, other: string): boolean {
@@ -24,6 +25,19 @@ export function suppresses(type: string, other: string): boolean {
   if (suppressed === undefined || type === other) return false;
   return suppressed.includes(other) || (suppressed.includes('media') && isMediaType(other));
 }
+
+/** Such defects are whole at once, and go on while no pictures or sound come. */
+export function lastsOnTheWall(type: string): boolean {
+  return ON_THE_WALL.has(type);
+}
+
+const ON_THE_WALL: ReadonlySet<string> = new Set([
+  'manifest-stale',
+  'rendition-missing',
+  'segment-error',
+  'signal-lost',
+  'probe-lost',
+]);
 
 /** Rank of a type: lower ones are looked at first where two are decided at the same point. Unknown types come last. */
 export function rankOf(type: string): number {
@@ -36,6 +50,8 @@ const ORDER: readonly string[] = [
   'manifest-stale',
   'signal-lost',
   'probe-lost',
+  'rendition-missing',
+  'segment-error',
   'pts-discontinuity',
   'video-missing',
   'video-block-corruption',

@@ -11,8 +11,16 @@ import { list, map, nullable, type StateOf, struct, structCodec } from '../../ru
 import { type Effect, NOTHING, type Reducer, type StepContext } from '../../runtime/topology.ts';
 import type { StreamDefect } from '../../schemas/records.ts';
 import { anchorRecord, defectIdOf, defectRecord, type Surroundings } from './defect-records.ts';
-import { POINT_REACH_MS, rankOf, SUPPRESSES, suppresses } from './precedence-table.ts';
-import { kept, type StreamStep, type Transition, transition, transitions } from './stream-step.ts';
+import { lastsOnTheWall, POINT_REACH_MS, rankOf, SUPPRESSES, suppresses } from './precedence-table.ts';
+import {
+  kept,
+  type StreamScope,
+  type StreamStep,
+  type Transition,
+  type TransportStep,
+  transition,
+  transitions,
+} from './stream-step.ts';
 import { newTimeline, sealedPresentationMs, TIMELINE_FIELDS, takeChunk } from './timeline.ts';
 
 const PIECE = struct({ defectId: 'string', startMs: 'long', revision: 'int', chargeFromMs: 'long' });
@@ -24,7 +32,7 @@ const HELD = struct({
   /** What is reported of it at present. */
   piece: nullable(PIECE),
 });
-const PAST = struct({ type: 'string', startMs: 'long', endMs: 'long' });
+const PAST = struct({ type: 'string', renditionId: 'string?', startMs: 'long', endMs: 'long' });
 const FIELDS = {
   /** Told by the detectors since the last step. */
   told: transitions,
@@ -49,29 +57,39 @@ type Report = Surroundings & {
   readonly out: StreamDefect[];
 };
 
-export const precedence: Reducer<State, Transition | StreamStep, StreamDefect> = {
+export const precedence: Reducer<State, Transition | StreamStep | TransportStep, StreamDefect> = {
   name: 'precedence',
-  state: structCodec({ version: 4, fields: FIELDS }),
+  state: structCodec({ version: 5, fields: FIELDS }),
   init: () => ({ told: [], held: new Map(), past: [], timeline: newTimeline() }),
   step(state, input, context) {
     if (input.kind === 'timer') return NOTHING;
     const given = input.value;
-    if (given.kind !== 'features' && given.kind !== 'interrupted') {
+    if (given.kind !== 'features' && given.kind !== 'interrupted' && given.kind !== 'transport') {
       state.told.push(kept(given));
       return NOTHING;
     }
     const records = resolve(state, given, input.timeMs, context);
-    if (records.length === 0 && given.kind === 'features') return NOTHING;
-    const key = given.scope.programmeId;
-    const effects: Effect<StreamDefect>[] = records.map((value) => ({ kind: 'forward', value, key }));
+    if (records.length === 0 && given.kind !== 'interrupted') return NOTHING;
+    const effects = records.flatMap((value) => forwarded(value, given.scope));
     if (given.kind === 'interrupted' && given.why === 'retired') effects.push({ kind: 'forget' });
     return effects;
   },
 };
 
+/** What another rung of the ladder shows is told of that rung, and belongs to the health of the stream that was watched. */
+function forwarded(value: StreamDefect, scope: StreamScope): readonly Effect<StreamDefect>[] {
+  const key = scope.programmeId;
+  if (value.renditionId === scope.renditionId) return [{ kind: 'forward', value, key }];
+  const ofStream = { ...value, renditionId: scope.renditionId };
+  return [
+    { kind: 'forward', value, key, to: 'stream-defects' },
+    { kind: 'forward', value: ofStream, key, to: 'health' },
+  ];
+}
+
 function resolve(
   state: State,
-  step: StreamStep,
+  step: StreamStep | TransportStep,
   timeMs: number,
   context: StepContext,
 ): readonly StreamDefect[] {
@@ -92,6 +110,7 @@ function resolve(
   for (const one of told) if (one.kind === 'point') onPoint(one, report);
   for (const one of inTime(told.filter(({ kind }) => kind !== 'point'))) take(one, report);
   if (step.kind === 'features') reportWhatIsLeft(step.coveredToMs, report);
+  else if (step.kind === 'transport') reportWhatIsLeft(null, report);
   else if (step.why === 'new-probe-run') {
     state.timeline = newTimeline();
     state.past = [];
@@ -105,7 +124,7 @@ function take(told: Transition, report: Report): void {
     onOpen(told, report);
     return;
   }
-  const one = held.get(told.type);
+  const one = held.get(heldKeyOf(told));
   if (one === undefined) return;
   one.told = kept(told);
   if (told.kind === 'update') {
@@ -116,38 +135,38 @@ function take(told: Transition, report: Report): void {
     return;
   }
   onClose(one, told.endMs!, report);
-  held.delete(told.type);
+  held.delete(heldKeyOf(told));
 }
 
 function onOpen(told: Transition, report: Report): void {
   const { held } = report.state;
   const freeFromMs = freeAfterPast(told, report.state);
   const one: Held = { told: kept(told), freeFromMs, piece: null };
-  const above = inOrder(held).filter((other) => suppresses(other.told.type, told.type));
-  held.set(told.type, one);
+  const above = inOrder(held).filter((other) => isUnder(told, other.told));
+  held.set(heldKeyOf(told), one);
   if (above.length === 0) {
     if (freeFromMs === told.startMs) openPiece(one, told.startMs, told.startMs + told.durationMs, report);
   } else suppress(one, above.reduce(earlier).told, report);
   for (const other of inOrder(held)) {
-    if (suppresses(told.type, other.told.type)) suppress(other, told, report);
+    if (isUnder(other.told, told)) suppress(other, told, report);
   }
 }
 
 /** A point is reported at once, and holds back what begins about it and does not outlast its reach. */
 function onPoint(told: Transition, report: Report): void {
   const { state, step, sealedMs } = report;
-  const { type, trackId, startMs, reason } = told;
+  const { type, startMs, reason } = told;
   const fromMs = startMs - POINT_REACH_MS;
   const toMs = startMs + POINT_REACH_MS;
   for (const other of inOrder(state.held)) {
-    if (!suppresses(type, other.told.type) || other.freeFromMs === null) continue;
+    if (!isUnder(other.told, told) || other.freeFromMs === null) continue;
     if (other.freeFromMs < fromMs || other.freeFromMs >= toMs) continue;
     closePiece(other, other.freeFromMs, `suppressed: ${type} takes precedence`, report);
     other.freeFromMs = toMs;
   }
   remember({ ...told, startMs: fromMs }, toMs, state);
   const piece = {
-    defectId: defectIdOf(step, type, trackId, startMs),
+    defectId: defectIdOf(step, told, startMs),
     startMs,
     revision: 1,
     chargeFromMs: Math.max(startMs, sealedMs),
@@ -158,8 +177,11 @@ function onPoint(told: Transition, report: Report): void {
 /** Where a defect is free of those that suppress it and have ended; its start when it never was under one. */
 function freeAfterPast(told: Transition, { past }: State): number {
   let freeFromMs = told.startMs;
-  for (const { type, startMs, endMs } of past) {
-    if (!suppresses(type, told.type)) continue;
+  for (const above of past) {
+    const { startMs, endMs } = above;
+    if (!isUnder(told, above)) continue;
+    // What came late because nothing was published is judged as if it had come in time.
+    if (lastsOnTheWall(above.type) && !lastsOnTheWall(told.type)) continue;
     if (startMs <= freeFromMs && endMs > freeFromMs) freeFromMs = endMs;
   }
   return freeFromMs;
@@ -167,7 +189,7 @@ function freeAfterPast(told: Transition, { past }: State): number {
 
 function remember(told: Transition, endMs: number, { past }: State): void {
   if (SUPPRESSES[told.type] === undefined) return;
-  past.push({ type: told.type, startMs: told.startMs, endMs });
+  past.push({ type: told.type, renditionId: told.renditionId ?? null, startMs: told.startMs, endMs });
   if (past.length > PAST_MAX) past.shift();
 }
 
@@ -189,19 +211,24 @@ function onClose(one: Held, endMs: number, report: Report): void {
   closePiece(one, endMs, one.told.reason, report);
   remember(one.told, endMs, report.state);
   for (const other of inOrder(report.state.held)) {
-    if (other.freeFromMs !== null || !suppresses(one.told.type, other.told.type)) continue;
+    if (other.freeFromMs !== null || !isUnder(other.told, one.told)) continue;
     const stillUnder = inOrder(report.state.held).some(
-      (above) => above !== one && suppresses(above.told.type, other.told.type),
+      (above) => above !== one && isUnder(other.told, above.told),
     );
     if (!stillUnder) other.freeFromMs = Math.max(other.told.startMs, endMs);
   }
 }
 
-/** Defects that came out from under another one are reported once they have lasted long enough since. */
-function reportWhatIsLeft(coveredToMs: number, report: Report): void {
+/**
+ * Defects that came out from under another one are reported once they have lasted long enough since; those that last in the
+ * time of the wall at once, and these alone where `coveredToMs` is null.
+ */
+function reportWhatIsLeft(coveredToMs: number | null, report: Report): void {
   for (const one of inOrder(report.state.held)) {
     if (one.piece !== null || one.freeFromMs === null) continue;
-    if (!isWhole(one, coveredToMs - one.told.joinMs)) continue;
+    const isDue =
+      lastsOnTheWall(one.told.type) || (coveredToMs !== null && isWhole(one, coveredToMs - one.told.joinMs));
+    if (!isDue) continue;
     openPiece(one, one.freeFromMs, one.freeFromMs + one.told.minMs, report);
   }
 }
@@ -211,9 +238,9 @@ function isWhole(one: Held, toMs: number): boolean {
 }
 
 function openPiece(one: Held, startMs: number, badToMs: number, report: Report): void {
-  const { type, trackId, reason } = one.told;
+  const { reason } = one.told;
   one.piece = {
-    defectId: defectIdOf(report.step, type, trackId, startMs),
+    defectId: defectIdOf(report.step, one.told, startMs),
     startMs,
     revision: 1,
     chargeFromMs: Math.max(startMs, report.sealedMs),
@@ -246,8 +273,8 @@ function emit(
 
 /** By the point at which each was known; there what closes goes first, then by rank. Each type keeps its own order. */
 function* inTime(told: readonly Transition[]): Generator<Transition> {
-  const rows = [...Map.groupBy(told, ({ type }) => type).values()];
-  rows.sort(([a], [b]) => rankOf(a!.type) - rankOf(b!.type) || compareKeys(a!.type, b!.type));
+  const rows = [...Map.groupBy(told, heldKeyOf).values()];
+  rows.sort(([a], [b]) => rankOf(a!.type) - rankOf(b!.type) || compareKeys(heldKeyOf(a!), heldKeyOf(b!)));
   for (let left = told.length; left > 0; left--) {
     let first: Transition[] = rows.find((row) => row.length > 0)!;
     for (const row of rows) if (row.length > 0 && isBefore(row[0]!, first[0]!)) first = row;
@@ -262,7 +289,23 @@ function isBefore(a: Transition, b: Transition): boolean {
 
 /** Not in the order of insertion, which a restore would not bring back. */
 function inOrder(held: State['held']): readonly Held[] {
-  return [...held.values()].sort((a, b) => compareKeys(a.told.type, b.told.type));
+  return [...held.values()].sort((a, b) => compareKeys(heldKeyOf(a.told), heldKeyOf(b.told)));
+}
+
+/** A stream has one defect of a type at a time, and each rung of its ladder as well. */
+function heldKeyOf({ type, renditionId }: Transition): string {
+  return renditionId === null || renditionId === undefined ? type : `${type} ${renditionId}`;
+}
+
+type Scoped = Pick<Transition, 'type' | 'renditionId'>;
+
+/** Whether `above` takes precedence over `below`: what one rung shows is no matter of the others. */
+function isUnder(below: Scoped, above: Scoped): boolean {
+  if (!suppresses(above.type, below.type)) return false;
+  const shownBy = above.renditionId ?? null;
+  if (shownBy === (below.renditionId ?? null)) return true;
+  // Sound that is listed apart from the ladder is the stream's own all the same.
+  return below.type.startsWith('audio-') && shownBy?.startsWith('audio') === true;
 }
 
 function earlier(a: Held, b: Held): Held {

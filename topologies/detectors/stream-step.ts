@@ -72,6 +72,21 @@ export type StreamStep =
       readonly lastFeaturesAtMs: number;
     });
 
+/**
+ * What the probe saw of the stream's manifest: to those reducers alone that ask for it, in the chunk's columns. `coveredToMs` is
+ * how far pictures and sound have come, the chunk's `basePtsMs` what is live.
+ */
+export type TransportStep = StepBase & { readonly kind: 'transport'; readonly chunk: FrameFeatures };
+
+/** The reducers that are handed it, in this order. */
+export const TRANSPORT_READERS: readonly string[] = [
+  'manifest-stale',
+  'segment-error',
+  'rendition-missing',
+  'bitrate-drop',
+  'precedence',
+];
+
 export type Severity = 'low' | 'medium' | 'high' | 'critical';
 export const SEVERITIES: readonly Severity[] = ['low', 'medium', 'high', 'critical'];
 
@@ -122,17 +137,21 @@ export const transition = struct({
   evidenceFirstOffset: 'long',
   /** Of av-sync-offset; null for other types. */
   offsetMs: 'int?',
+  /** Rung of the ladder that shows it, where it is not the one that is decoded. */
+  renditionId: 'string?',
 });
 export const transitions = list(transition);
 type KeptTransition = StateOf<(typeof transition)['fields']>;
-export type Transition = Readonly<Omit<KeptTransition, 'offsetMs'>> & {
+export type Transition = Readonly<Omit<KeptTransition, 'offsetMs' | 'renditionId'>> & {
   /** By how much sound comes before its pictures, ms; left out by types that do not tell. */
   readonly offsetMs?: number | null;
+  /** Rung of the ladder, where it is another one than the stream's own. */
+  readonly renditionId?: string | null;
 };
 
 /** As it is kept. */
 export function kept(told: Transition): KeptTransition {
-  return { ...told, offsetMs: told.offsetMs ?? null };
+  return { ...told, offsetMs: told.offsetMs ?? null, renditionId: told.renditionId ?? null };
 }
 
 function escapePart(part: string): string {
