@@ -6,6 +6,7 @@ import { type StateCodec, shapeOf } from '../../runtime/state.ts';
 import { StateReader, StateWriter } from '../../runtime/state-bytes.ts';
 import { structCodec } from '../../runtime/struct-codec.ts';
 import {
+  type AnyReducer,
   type Effect,
   NOTHING,
   type Reducer,
@@ -50,6 +51,13 @@ export type Detector = {
   readonly judging: Reducer<any, StreamStep, Transition>;
   /** Whether it looks at a stream with these settings at all. */
   watches(settings: Settings): boolean;
+  /** Reducers that keep what it looks at, each with its key; they get the same steps, before it does. */
+  readonly needs?: readonly {
+    readonly reducer: AnyReducer;
+    keyOf(step: StreamStep): string;
+  }[];
+  /** Reducers whose state it looks at. */
+  readonly reads?: readonly string[];
 };
 
 /** What a detector says about itself. `S` are its settings, `M` is what it remembers from sample to sample. */
