@@ -12,11 +12,12 @@ export function blankRecord<T extends TopicName>(topic: T, fields: Partial<Recor
 }
 
 function blankOf(field: Field): unknown {
-  if (field.default !== undefined) return field.default;
   const { type } = field;
+  // Avro's JSON has bytes as text.
+  if (type === 'bytes') return Buffer.from(String(field.default ?? ''), 'latin1');
+  if (field.default !== undefined) return field.default;
   if (type === 'string') return '';
   if (type === 'boolean') return false;
   if (type === 'int' || type === 'long') return 0;
-  if (type === 'bytes') return new Uint8Array(0);
   return Array.isArray(type) ? null : [];
 }

@@ -166,11 +166,19 @@ export type FrameFeatures = {
   readonly lookGridSteps: readonly number[];
   /** Per look: the same off the edges of macroblocks: their middle, or the mean of the other places, whichever is more. */
   readonly lookOtherSteps: readonly number[];
+  /** Audio blocks from audioStartMs on, whether they were measured or, at the depth packets, are only there. */
+  readonly audioBlocks: number;
+  /** Bytes of the packets of video that are presented in the chunk; null when they were not counted. */
+  readonly videoBytes: number | null;
+  /** The same of audio. */
+  readonly audioBytes: number | null;
+  /** Median over the chunk's packets of video of the presentation time of the packet of audio that came before less the decoding time of the packet of video, ms: what encoder and multiplexer make it, so that changes tell and the figure itself does not. Null when it was not measured. */
+  readonly avSkewMs: number | null;
 };
 
 export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
   file: 'frame-features',
-  fingerprint: 'bb7ff22aedf5318186bc5cc31aa7709d762c7464dcb70007a86367c6e9288664',
+  fingerprint: '33adeaa83c31eb9b47f333a100c2850618fdfaf24576ef70d52ec5c1dde22a09',
   read: (cursor: ReadCursor) => ({
     programmeId: readString(cursor),
     renditionId: readString(cursor),
@@ -248,6 +256,10 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     lookSceneCenti: readIntArray(cursor),
     lookGridSteps: readIntArray(cursor),
     lookOtherSteps: readIntArray(cursor),
+    audioBlocks: readInt(cursor),
+    videoBytes: readPresent(cursor, 0) ? readInt(cursor) : null,
+    audioBytes: readPresent(cursor, 0) ? readInt(cursor) : null,
+    avSkewMs: readPresent(cursor, 0) ? readInt(cursor) : null,
   }),
   write: (cursor: WriteCursor, value: FrameFeatures) => {
     writeString(cursor, value.programmeId);
@@ -326,6 +338,10 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     writeIntArray(cursor, value.lookSceneCenti);
     writeIntArray(cursor, value.lookGridSteps);
     writeIntArray(cursor, value.lookOtherSteps);
+    writeInt(cursor, value.audioBlocks);
+    writePresent(cursor, value.videoBytes !== null, 0); if (value.videoBytes !== null) writeInt(cursor, value.videoBytes);
+    writePresent(cursor, value.audioBytes !== null, 0); if (value.audioBytes !== null) writeInt(cursor, value.audioBytes);
+    writePresent(cursor, value.avSkewMs !== null, 0); if (value.avSkewMs !== null) writeInt(cursor, value.avSkewMs);
   },
 };
 

@@ -8,6 +8,7 @@ import { partitionOf } from '../../runtime/partitioner.ts';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
 import { NO_LOOKS } from '../../schemas/no-looks.ts';
+import { NO_PACKETS } from '../../schemas/no-packets.ts';
 import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { streamDetection } from '../../topologies/stream-detection.ts';
@@ -83,6 +84,7 @@ class Stream {
       stepPtsMs: [],
       stepSizeMs: [],
       columnsAreDifferences: false,
+      ...NO_PACKETS,
       audioOnsets: new Uint8Array(0),
       captionUnits: null,
       ...NO_TRANSPORT,

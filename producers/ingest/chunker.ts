@@ -2,12 +2,24 @@
  * Gathers what was measured into records: one per second of the stream's timeline, or less at the end, before an
  * event, and where sound is missing (the blocks of a record follow each other without gaps).
  */
+import type { Depth } from '../../schemas/depths.ts';
 import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { type ArrivalTime, NO_PROGRAM_TIME } from './arrival-time.ts';
 import { AUDIO_BLOCK_MS, type AudioBlock } from './audio-analysis.ts';
+import {
+  blockColumns,
+  lookColumns,
+  noteColumns,
+  packetColumns,
+  pictureColumns,
+  type TimedBlock,
+  type TimedPicture,
+  tsErrorColumns,
+} from './chunk-columns.ts';
 import type { PictureFeatures } from './frame-analysis.ts';
 import { type TransportFacts, transportColumns } from './manifest-facts.ts';
+import type { PacketBlock, PacketPicture } from './packet-order.ts';
 import type { PictureLook } from './picture-look.ts';
 import { NO_NOTES, type PictureNotes } from './picture-notes.ts';
 import type { TsErrorAt } from './ts-check.ts';
@@ -17,10 +29,15 @@ export const CHUNK_MS = 1000;
  * A record waits for the slower track no longer than this, in presentation time; a track further behind is taken for
  * absent. The decoder interleaves within the same limit, so for given bytes the outcome is always the same.
  */
-export const TRACK_SKEW_MS_MAX = 2000;
+export function trackSkewMsMax(depth: Depth): number {
+  // Some decoders give out a picture that stands alone only when the next one has come.
+  return depth === 'keyframes' ? 12_000 : 2_000;
+}
 
 /** Errors that wait for their record: no more than these, the last ones. */
 const TS_ERRORS_MAX = 1_000;
+/** In one record. */
+const SKEWS_MAX = 300;
 
 export type ChunkEvent = 'signal-lost' | 'signal-restored' | 'probe-lost' | 'end';
 
@@ -48,17 +65,8 @@ export const NO_TRACKS: InputTracks = {
   deliversAudio: false,
 };
 
-type TimedPicture = {
-  readonly ptsMs: number;
-  readonly features: PictureFeatures;
-  readonly decodedAtMs: number;
-  readonly isDamaged: boolean;
-  readonly notes: PictureNotes;
-  look: PictureLook | null;
-};
 /** A step of the source's clock, where it was taken out of the timeline. */
 export type ClockStep = { readonly atMs: number; readonly sizeMs: number };
-type TimedBlock = AudioBlock & { readonly decodedAtMs: number };
 
 /** Feed it in presentation order within each track; every call gives out the records that it completed. */
 export class Chunker {
@@ -76,6 +84,8 @@ export class Chunker {
   #isTsChecked = false;
   #pictures: TimedPicture[] = [];
   #blocks: TimedBlock[] = [];
+  #depth: Depth = 'full';
+  #skewsMs: number[] = [];
 
   /** `arrival`: for inputs at live pace; null where the time of decoding says nothing about the stream. */
   constructor(identity: ChunkIdentity, arrival: ArrivalTime | null = null) {
@@ -102,15 +112,32 @@ export class Chunker {
     isDamaged = false,
     notes: PictureNotes = NO_NOTES,
   ): FrameFeatures[] {
-    if (!Number.isSafeInteger(ptsMs)) {
-      this.#decodeErrors += 1;
-      return [];
-    }
-    this.#pictures.push({ ptsMs, features, decodedAtMs, isDamaged, notes, look: null });
-    this.#arrival?.observe(ptsMs, decodedAtMs);
-    // Its time is known, how long it lasts is not: it has passed its own beginning only.
-    this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);
+    this.#addPicture({ ptsMs, features, decodedAtMs, isDamaged, notes, look: null, bytes: null });
     return this.#takeSeconds();
+  }
+
+  /** Pictures and audio blocks of which there are only packets. */
+  addPackets(
+    pictures: readonly PacketPicture[],
+    blocks: readonly PacketBlock[],
+    decodedAtMs: number,
+  ): FrameFeatures[] {
+    const unseen = { features: null, decodedAtMs, isDamaged: false, notes: NO_NOTES, look: null };
+    for (const picture of pictures) this.#addPicture({ ...unseen, ...picture });
+    for (const block of blocks) this.#addBlock({ ...block, measured: null, decodedAtMs });
+    return this.#takeSeconds();
+  }
+
+  /** Audio less video where packets of both lie side by side, ms. */
+  addSkew(skewMs: number): void {
+    if (this.#skewsMs.length < SKEWS_MAX) this.#skewsMs.push(skewMs);
+  }
+
+  /** From here on the stream is looked at in another depth; closes the record under way. */
+  changeDepth(depth: Depth): FrameFeatures[] {
+    const records = depth === this.#depth ? [] : this.flush(this.endMs);
+    this.#depth = depth;
+    return records;
   }
 
   /** A closer look at the picture that was fed last. */
@@ -121,11 +148,7 @@ export class Chunker {
 
   addAudioBlocks(blocks: readonly AudioBlock[], decodedAtMs: number): FrameFeatures[] {
     for (const block of blocks) {
-      this.#blocks.push({ ...block, decodedAtMs });
-      // A block is decoded when its end is; where there are pictures, they tell.
-      if (!this.#tracks.deliversVideo)
-        this.#arrival?.observe((block.index + 1) * AUDIO_BLOCK_MS, decodedAtMs);
-      this.#audioEndMs = Math.max(this.#audioEndMs, (block.index + 1) * AUDIO_BLOCK_MS);
+      this.#addBlock({ index: block.index, measured: block, decodedAtMs, bytes: null });
     }
     return this.#takeSeconds();
   }
@@ -189,6 +212,32 @@ export class Chunker {
     return records;
   }
 
+  #addPicture(picture: TimedPicture): void {
+    const { ptsMs, decodedAtMs } = picture;
+    if (!Number.isSafeInteger(ptsMs)) {
+      this.#decodeErrors += 1;
+      return;
+    }
+    this.#pictures.push(picture);
+    this.#arrival?.observe(ptsMs, decodedAtMs);
+    // Its time is known, how long it lasts is not: it has passed its own beginning only.
+    this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);
+  }
+
+  #addBlock(block: TimedBlock): void {
+    const endMs = (block.index + 1) * AUDIO_BLOCK_MS;
+    this.#blocks.push(block);
+    // A block is decoded when its end is; where there are pictures, they tell.
+    if (!this.#tracks.deliversVideo) this.#arrival?.observe(endMs, block.decodedAtMs);
+    this.#audioEndMs = Math.max(this.#audioEndMs, endMs);
+  }
+
+  #takeSkews(): readonly number[] {
+    const skewsMs = this.#skewsMs;
+    this.#skewsMs = [];
+    return skewsMs;
+  }
+
   #hasData(): boolean {
     return this.#pictures.length > 0 || this.#blocks.length > 0;
   }
@@ -217,7 +266,7 @@ export class Chunker {
   #horizonMs(): number {
     const { deliversVideo, deliversAudio } = this.#tracks;
     if (!(deliversVideo && deliversAudio)) return this.endMs;
-    return Math.max(Math.min(this.#videoEndMs, this.#audioEndMs), this.endMs - TRACK_SKEW_MS_MAX);
+    return Math.max(Math.min(this.#videoEndMs, this.#audioEndMs), this.endMs - trackSkewMsMax(this.#depth));
   }
 
   #takeTsErrors(toMs: number): readonly TsErrorAt[] {
@@ -253,7 +302,6 @@ export class Chunker {
     pictures: readonly TimedPicture[],
     blocks: readonly TimedBlock[],
   ): FrameFeatures {
-    const first = blocks[0];
     for (const item of [pictures.at(-1), blocks.at(-1)]) {
       if (item !== undefined) this.#lastDecodedAtMs = Math.max(this.#lastDecodedAtMs, item.decodedAtMs);
     }
@@ -271,20 +319,13 @@ export class Chunker {
       durationMs,
       ...(this.#arrival?.at(basePtsMs) ?? NO_PROGRAM_TIME),
       decodedAtMs: this.#lastDecodedAtMs,
-      depth: 'full',
+      depth: this.#depth,
       hasVideo: this.#tracks.hasVideo,
       hasAudio: this.#tracks.hasAudio,
       frameIntervalUs: this.#tracks.frameIntervalUs,
       framePtsMs: pictures.map((picture) => picture.ptsMs - basePtsMs),
       ...pictureColumns(pictures),
-      audioStartMs: first === undefined ? 0 : first.index * AUDIO_BLOCK_MS - basePtsMs,
-      audioBlockMs: AUDIO_BLOCK_MS,
-      audioChannels: first === undefined ? 0 : first.rmsCentiDbfs.length,
-      audioRmsCentiDbfs: blocks.flatMap((block) => block.rmsCentiDbfs),
-      audioPeakCentiDbfs: blocks.flatMap((block) => block.peakCentiDbfs),
-      audioClipPermille: blocks.flatMap((block) => block.clipPermille),
-      audioCorrelationPermille: blocks.flatMap((block) => block.correlationPermille ?? []),
-      audioLoudnessCentiLufs: blocks.map((block) => block.loudnessCentiLufs),
+      ...blockColumns(blocks, basePtsMs),
       decodeErrors,
       decodeErrorPtsMs: pictures.filter(({ isDamaged }) => isDamaged).map(({ ptsMs }) => ptsMs - basePtsMs),
       ...noteColumns(pictures, basePtsMs),
@@ -292,58 +333,13 @@ export class Chunker {
       stepPtsMs: steps.map(({ atMs }) => atMs - basePtsMs),
       stepSizeMs: steps.map(({ sizeMs }) => sizeMs),
       columnsAreDifferences: true,
-      audioOnsets: onsetBytes(blocks),
+      ...packetColumns(pictures, blocks, this.#takeSkews()),
       captionUnits: null,
       ...NO_TRANSPORT,
       ...tsErrorColumns(this.#takeTsErrors(toMs), basePtsMs),
       tsChecked: this.#isTsChecked,
     };
   }
-}
-
-function pictureColumns(pictures: readonly TimedPicture[]) {
-  const column = (pick: (features: PictureFeatures) => number) => pictures.map((p) => pick(p.features));
-  return {
-    lumaMeanCenti: column((features) => features.lumaMeanCenti),
-    lumaSpreadCenti: column((features) => features.lumaSpreadCenti),
-    chromaSpreadCenti: column((features) => features.chromaSpreadCenti),
-    darkPermille: column((features) => features.darkPermille),
-    diffMeanCenti: column((features) => features.diffMeanCenti),
-    anchorMeanCenti: column((features) => features.anchorMeanCenti),
-    anchorPeakCenti: column((features) => features.anchorPeakCenti),
-    anchorAgeMs: column((features) => features.anchorAgeMs),
-  };
-}
-
-function tsErrorColumns(errors: readonly TsErrorAt[], basePtsMs: number) {
-  return {
-    tsErrorPtsMs: errors.map(({ atMs }) => atMs - basePtsMs),
-    tsErrorKind: errors.map(({ kind }) => kind),
-    tsErrorCount: errors.map(({ count }) => count),
-  };
-}
-
-function noteColumns(pictures: readonly TimedPicture[], basePtsMs: number) {
-  const damaged = pictures.filter(({ notes }) => notes.damage !== 0);
-  return {
-    keyFramePtsMs: pictures.filter(({ notes }) => notes.isKey).map(({ ptsMs }) => ptsMs - basePtsMs),
-    damagePtsMs: damaged.map(({ ptsMs }) => ptsMs - basePtsMs),
-    damageKinds: damaged.map(({ notes }) => notes.damage),
-  };
-}
-
-function lookColumns(pictures: readonly TimedPicture[], basePtsMs: number) {
-  const looked = pictures.filter(({ look }) => look !== null);
-  const column = (pick: (look: PictureLook) => number) => looked.map(({ look }) => pick(look!));
-  return {
-    lookPtsMs: looked.map(({ ptsMs }) => ptsMs - basePtsMs),
-    lookSharpPermille: column((look) => look.sharpPermille),
-    lookMedianSharpPermille: column((look) => look.medianSharpPermille),
-    lookTexturedBlocks: column((look) => look.texturedBlocks),
-    lookSceneCenti: column((look) => look.sceneCenti),
-    lookGridSteps: column((look) => look.gridSteps),
-    lookOtherSteps: column((look) => look.otherSteps),
-  };
 }
 
 function nextBoundaryMs(baseMs: number): number {
@@ -364,19 +360,9 @@ function contiguousRuns(blocks: readonly TimedBlock[]): TimedBlock[][] {
     const follows =
       last !== undefined &&
       block.index === last.index + 1 &&
-      block.rmsCentiDbfs.length === last.rmsCentiDbfs.length;
+      block.measured?.rmsCentiDbfs.length === last.measured?.rmsCentiDbfs.length;
     if (run !== undefined && follows) run.push(block);
     else runs.push([block]);
   }
   return runs;
-}
-
-/** Two bytes for each block, the earlier bits first. */
-function onsetBytes(blocks: readonly TimedBlock[]): Uint8Array {
-  const bytes = new Uint8Array(2 * blocks.length);
-  for (const [at, { onsets }] of blocks.entries()) {
-    bytes[2 * at] = onsets >> 8;
-    bytes[2 * at + 1] = onsets & 0xff;
-  }
-  return bytes;
 }

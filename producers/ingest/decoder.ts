@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import type { Depth } from '../../schemas/depths.ts';
 import { messageOf } from '../../schemas/errors.ts';
 import { decoderArguments, decoderEnvironment, type TrackChoice } from './ffmpeg-command.ts';
 import {
@@ -22,7 +23,7 @@ export type DecoderExit = {
 
 export type Decoder = {
   readonly pid: number | undefined;
-  /** NUT, see `nut-reader.ts`. Not read means that the decoder waits. */
+  /** NUT, see `nut-reader.ts`; at the depth `packets` lines, see `packet-reader.ts`. Not read means that the decoder waits. */
   readonly output: Readable;
   readonly messages: DecoderMessages;
   readonly exited: Promise<DecoderExit>;
@@ -30,8 +31,13 @@ export type Decoder = {
   stop(): Promise<void>;
 };
 
-export function startDecoder(ffmpegPath: string, input: string, choice: TrackChoice): Decoder {
-  const child = spawn(ffmpegPath, decoderArguments(input, choice), {
+export function startDecoder(
+  ffmpegPath: string,
+  input: string,
+  choice: TrackChoice,
+  depth: Depth = 'full',
+): Decoder {
+  const child = spawn(ffmpegPath, decoderArguments(input, choice, depth), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: decoderEnvironment(),
   });

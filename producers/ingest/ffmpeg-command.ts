@@ -1,6 +1,7 @@
 /** The decoder's command line: what it may open, and how it has to decode so that the same bytes give the same features. */
 
-import { TRACK_SKEW_MS_MAX } from './chunker.ts';
+import type { Depth } from '../../schemas/depths.ts';
+import { trackSkewMsMax } from './chunker.ts';
 import { PICTURE_HEIGHT_PX, PICTURE_WIDTH_PX } from './frame-analysis.ts';
 import { LOOK_INTERVAL_S, LOOK_LINE_STEP } from './picture-look.ts';
 import { filePathOf, inputKindOf } from './stream-spec.ts';
@@ -25,26 +26,41 @@ const OUTPUT_OFFSET_S = 100;
  *   gaps stay as they are (`dts_delta_threshold`): ffmpeg would take a pause of one track for a step of both.
  * - `area` scaling averages all pixels under one small one, so coding noise cancels out and a logo keeps its share.
  */
-export function decoderArguments(input: string, choice: TrackChoice): string[] {
-  const maps = MAPS[choice];
+export function decoderArguments(input: string, choice: TrackChoice, depth: Depth = 'full'): string[] {
+  const queue = ['-max_muxing_queue_size', String(START_PACKETS_MAX[inputKindOf(input)])];
   return [
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'repeat+level+info'],
     ...['-filter_threads', '1', '-dts_delta_threshold', '36000'],
     // A damaged file is looked at to its end.
     ...['-max_error_rate', '1'],
-    ...['-threads', '1', '-flags', '+bitexact', '-noautorotate'],
+    ...['-threads', '1', '-noautorotate'],
+    ...(depth === 'keyframes' ? KEY_FRAMES_ALONE : ['-flags', '+bitexact']),
     ...inputArguments(input),
-    ...maps.flatMap((map) => ['-map', map]),
+    ...(depth === 'packets' ? packetArguments(choice) : decodingArguments(choice, depth)),
+    ...[...queue, '-muxing_queue_data_threshold', '1'],
+    ...['-output_ts_offset', String(OUTPUT_OFFSET_S), '-flush_packets', '1'],
+    ...['-f', depth === 'packets' ? 'framecrc' : 'nut', 'pipe:1'],
+  ];
+}
+
+/** A picture that needs no other one is given out without waiting for those that would follow it. */
+const KEY_FRAMES_ALONE = ['-flags', '+bitexact+low_delay', '-skip_frame:v', 'nokey'];
+
+function decodingArguments(choice: TrackChoice, depth: Depth): string[] {
+  return [
+    ...MAPS[choice].flatMap((map) => ['-map', map]),
     ...(choice === 'audio' ? [] : pictureArguments()),
     ...(choice === 'video' ? [] : ['-c:a', 'pcm_s16le']),
-    ...['-max_interleave_delta', String(TRACK_SKEW_MS_MAX * 1000)],
-    ...[
-      '-max_muxing_queue_size',
-      String(START_PACKETS_MAX[inputKindOf(input)]),
-      '-muxing_queue_data_threshold',
-      '1',
-    ],
-    ...['-output_ts_offset', String(OUTPUT_OFFSET_S), '-flush_packets', '1', '-f', 'nut', 'pipe:1'],
+    ...['-max_interleave_delta', String(trackSkewMsMax(depth) * 1000)],
+  ];
+}
+
+/** Packets as they come, sorted no further than next to each other: their order in the container tells the skew. */
+function packetArguments(choice: TrackChoice): string[] {
+  const maps = [...new Set(MAPS[choice])];
+  return [
+    ...maps.flatMap((map) => ['-map', map]),
+    ...['-c', 'copy', '-copyinkf', '-max_interleave_delta', '1'],
   ];
 }
 

@@ -5,6 +5,7 @@
 import { partitionOf } from '../../runtime/partitioner.ts';
 import type { SeededRandom } from '../../runtime/seeded-random.ts';
 import { NO_LOOKS } from '../../schemas/no-looks.ts';
+import { NO_PACKETS } from '../../schemas/no-packets.ts';
 import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { type Saying, type SpeechOptions, type SpokenRecord, spoil } from '../chaos/speech.ts';
@@ -144,6 +145,7 @@ class Stream {
       stepPtsMs: [],
       stepSizeMs: [],
       columnsAreDifferences: false,
+      ...NO_PACKETS,
       audioOnsets: new Uint8Array(0),
       captionUnits: null,
       ...NO_TRANSPORT,

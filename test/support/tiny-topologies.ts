@@ -3,6 +3,7 @@ import { defineTopology } from '../../runtime/define-topology.ts';
 import { structCodec } from '../../runtime/struct-codec.ts';
 import type { Effect, Reducer } from '../../runtime/topology.ts';
 import { NO_LOOKS } from '../../schemas/no-looks.ts';
+import { NO_PACKETS } from '../../schemas/no-packets.ts';
 import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures, QosAlert, StreamDefect } from '../../schemas/records.ts';
 
@@ -103,6 +104,7 @@ export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatu
     stepPtsMs: [],
     stepSizeMs: [],
     columnsAreDifferences: false,
+    ...NO_PACKETS,
     audioOnsets: new Uint8Array(0),
     captionUnits: null,
     ...NO_TRANSPORT,

@@ -11,6 +11,7 @@
  */
 import assert from 'node:assert/strict';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
+import { NO_PACKETS } from '../../schemas/no-packets.ts';
 import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
 import { streamDetectionWith } from '../stream-detection.ts';
@@ -272,6 +273,7 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     stepPtsMs: steps.map(([atMs]) => atMs - fromMs),
     stepSizeMs: steps.map(([, sizeMs]) => sizeMs),
     columnsAreDifferences: false,
+    ...NO_PACKETS,
     audioOnsets: new Uint8Array(0),
     captionUnits: null,
     ...NO_TRANSPORT,
