@@ -2,7 +2,7 @@
 import { CommanderError } from 'commander';
 import { SinkError } from '../consumers/postgres-sink/errors.ts';
 import { SetupError } from '../local/setup-error.ts';
-import { IngestError } from '../producers/ingest/stream-spec.ts';
+import { IngestError } from '../producers/ingest/ingest-error.ts';
 import { TopologyError } from '../runtime/define-topology.ts';
 import { LogError } from '../runtime/port.ts';
 import { StateError } from '../runtime/state.ts';

@@ -11,6 +11,8 @@ export type IngestServiceOptions = {
   readonly brokers: readonly string[];
   readonly registry: Registry;
   readonly streams: readonly StreamSpecInput[];
+  /** Addresses that every stream may connect to beside the public ones. */
+  readonly allow: readonly string[];
   readonly ffmpegPath: string;
   readonly probeId: string;
   readonly logger: Logger;
@@ -31,6 +33,7 @@ export async function startIngestService(options: IngestServiceOptions): Promise
     const ingest = await startIngest({
       streams: options.streams,
       sink,
+      allow: options.allow,
       ffmpegPath: options.ffmpegPath,
       clock: systemClock,
       probeId: options.probeId,

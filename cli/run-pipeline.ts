@@ -17,6 +17,7 @@ import { type RunWatcher, watchRun } from './run-watcher.ts';
 import { type AudiencePlan, type Services, startServices } from './services.ts';
 import { RETENTION_DAYS } from './sink-service.ts';
 import type { Prepared } from './start-setup.ts';
+import { allowedAddresses } from './streams-file.ts';
 import { TOPOLOGIES } from './topologies.ts';
 import { startWorkers, type Workers } from './workers.ts';
 
@@ -103,7 +104,10 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   closing.defer(() => services.stop());
   const setupMs = clock.nowMs() - processStartedAtMs;
   const { ffmpegPath, streams } = prepared;
-  const ingest = await startIngestService({ ...access, streams, ffmpegPath, probeId: hostname() });
+  const ingest = await startIngestService({
+    ...access,
+    ...{ streams, ffmpegPath, probeId: hostname(), allow: allowedAddresses(options.env) },
+  });
   metrics.watchIngest(ingest);
   closing.defer(() => (isOver ? undefined : soon(options, [ingest.stop()])));
   options.onWatching(services);

@@ -41,6 +41,17 @@ export function parseStreams(text: string, file: string): readonly StreamSpecInp
   });
 }
 
+/** Addresses that every stream may connect to: those of `--allow`, and those of EVERYVIEW_ALLOW, with commas between. */
+export function allowedAddresses(env: NodeJS.ProcessEnv, given: readonly string[] = []): readonly string[] {
+  const named = (env.EVERYVIEW_ALLOW ?? '').split(/[\s,]+/).filter((text) => text !== '');
+  return [...given, ...named];
+}
+
+/** For an option that may be given several times. */
+export function gathered(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
 function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);

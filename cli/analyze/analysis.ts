@@ -43,6 +43,8 @@ export type AnalysisOptions = {
   readonly input: string;
   readonly ffmpegPath: string;
   readonly clock: Clock;
+  /** Addresses beside the public ones that may be connected to over HTTP. */
+  readonly allow?: readonly string[];
   /** For inputs without an end: how long to look. */
   readonly forMs?: number;
   /** Settings of detectors; defaults, when left out. */
@@ -93,6 +95,7 @@ async function featuresOf(options: AnalysisOptions): Promise<readonly FrameFeatu
         if (forMs !== undefined && record.basePtsMs + record.durationMs >= forMs) ending.abort();
       },
     },
+    allow: options.allow ?? [],
     ffmpegPath,
     clock,
     probeId: 'analyze',

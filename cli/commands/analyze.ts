@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
-import { IngestError, inputKindOf } from '../../producers/ingest/stream-spec.ts';
+import { IngestError } from '../../producers/ingest/ingest-error.ts';
+import { inputKindOf } from '../../producers/ingest/stream-spec.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { messageOf } from '../../schemas/errors.ts';
 import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
@@ -24,6 +25,7 @@ import { ExpectedError, UsageError } from '../failure.ts';
 import { writePage } from '../html-page.ts';
 import { progressView } from '../progress-view.ts';
 import { progressLine } from '../replay/progress-line.ts';
+import { allowedAddresses, gathered } from '../streams-file.ts';
 import { jsonLine, line } from '../terminal.ts';
 import { parseDurationMs } from '../values.ts';
 
@@ -34,6 +36,7 @@ export type AnalyzeOptions = {
   readonly for?: number;
   readonly failOn?: readonly string[];
   readonly expect?: string;
+  readonly allow?: readonly string[];
 };
 
 const EXIT_HIT = 1;
@@ -56,6 +59,11 @@ export function addAnalyze(program: Command, run: (options: AnalyzeOptions) => P
     .option(
       '--html <file>',
       'write a page with plots and a picture of each defect: one file, needs nothing else',
+    )
+    .option(
+      '--allow <address>',
+      'an address beside the public ones that may be connected to over HTTP: host:port or a network; may be repeated',
+      gathered,
     )
     .option('--for <duration>', 'look at so much of each input (a live playlist has no end)', parseDurationMs)
     .option(
@@ -121,7 +129,7 @@ export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
 };
 
 async function analysed(
-  { err, interruption }: CliContext,
+  { err, env, interruption }: CliContext,
   options: AnalyzeOptions,
   { streamId, input, config }: AnalysedStream,
   ffmpegPath: string,
@@ -131,6 +139,7 @@ async function analysed(
     return await analyse({
       streamId,
       input,
+      allow: allowedAddresses(env, options.allow),
       ffmpegPath,
       clock: systemClock,
       signal: interruption.signal,

@@ -11,7 +11,7 @@ import { startIngestService } from '../ingest-service.ts';
 import { aborted } from '../interruption.ts';
 import { openLog } from '../logging.ts';
 import { progressView } from '../progress-view.ts';
-import { readStreamsFile } from '../streams-file.ts';
+import { allowedAddresses, gathered, readStreamsFile } from '../streams-file.ts';
 import { line } from '../terminal.ts';
 
 export type IngestOptions = {
@@ -22,6 +22,9 @@ export type IngestOptions = {
   readonly loop: boolean;
   readonly pace: 'live' | 'fast';
   readonly streams?: string;
+  readonly listen: boolean;
+  readonly renditions?: string;
+  readonly allow?: readonly string[];
 };
 
 export function addIngest(program: Command, run: (options: IngestOptions) => Promise<void>): void {
@@ -29,12 +32,19 @@ export function addIngest(program: Command, run: (options: IngestOptions) => Pro
     .command('ingest')
     .summary('decode streams and write their features into Kafka')
     .description(
-      'Watches media files and HLS playlists until they end or Ctrl-C. Pictures stay in this process; Kafka gets figures.',
+      'Watches files and live streams until they end or Ctrl-C. Pictures stay in this process; Kafka gets figures.',
     )
-    .argument('[input...]', 'files, or http(s) addresses of HLS playlists')
+    .argument('[input...]', 'files, or addresses: http(s) of HLS, DASH or media, rtmp(s), srt, udp, rtp')
     .option('--programme <id>', 'the programme that it is; several inputs get -1, -2, ... behind it')
     .option('--rendition <id>', "rung of the ladder, for example 720p ('main' otherwise)")
     .option('--vantage <point>', "where the probe looks from: origin, or cdn:NAME ('origin' otherwise)")
+    .option('--renditions <which>', "of a ladder: all, best ('best' otherwise), or a name such as 720p")
+    .option('--listen', 'wait for a sender (RTMP, SRT) instead of asking for the stream', false)
+    .option(
+      '--allow <address>',
+      'an address beside the public ones that may be connected to over HTTP: host:port or a network; may be repeated',
+      gathered,
+    )
     .option('--loop', 'begin a file again when it ends', false)
     .addOption(
       new Option('--pace <pace>', 'files: as their timestamps say, or as fast as the machine can')
@@ -48,10 +58,13 @@ export function addIngest(program: Command, run: (options: IngestOptions) => Pro
 Examples:
   $ everyview ingest news.mp4 --programme news --loop
   $ everyview ingest https://cdn.example/live.m3u8 --programme news --rendition 720p --vantage cdn:example
+  $ everyview ingest http://10.1.2.3:8080/live.mpd --programme news --renditions all --allow 10.1.2.3:8080
+  $ everyview ingest srt://0.0.0.0:9000 --programme news --listen
   $ everyview ingest --streams streams.json
 
 streams.json: {"streams": [{"programmeId": "news", "input": "news.mp4", "loop": true}]}
-with renditionId, vantage, pace and signalLostMs if you like. Files are looked for beside the list.
+with renditionId, renditions, vantage, listen, pace, signalLostMs, limits and allow if you like. Files are looked for
+beside the list. EVERYVIEW_ALLOW holds what --allow says, for all streams, with commas between.
 
 Exits with 1 when a stream failed. First: 'everyview run'.
 Next: 'everyview tail qos-alerts'.`,
@@ -78,6 +91,7 @@ export const runIngest: Action<IngestOptions> = async (context, options) => {
     brokers: cluster.brokers,
     registry: cluster.registry,
     streams,
+    allow: allowedAddresses(env, options.allow),
     ffmpegPath: ffmpeg.path,
     probeId: hostname(),
     logger: log.logger,
@@ -117,7 +131,7 @@ function statLines(ingest: Ingest): string[] {
 }
 
 function streamsOf(options: IngestOptions): readonly StreamSpecInput[] {
-  const { inputs, programme, rendition, vantage, loop, pace, streams } = options;
+  const { inputs, programme, rendition, renditions, vantage, listen, loop, pace, streams } = options;
   if (streams !== undefined) {
     if (inputs.length > 0 || programme !== undefined) {
       throw new UsageError('--streams replaces inputs and --programme', 'Give one or the other');
@@ -133,9 +147,11 @@ function streamsOf(options: IngestOptions): readonly StreamSpecInput[] {
   return inputs.map((input, index) => ({
     programmeId: inputs.length === 1 ? programme : `${programme}-${index + 1}`,
     input,
+    listen,
     loop,
     pace,
     ...(rendition === undefined ? {} : { renditionId: rendition }),
+    ...(renditions === undefined ? {} : { renditions }),
     ...(vantage === undefined ? {} : { vantage }),
   }));
 }

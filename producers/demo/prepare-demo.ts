@@ -75,7 +75,8 @@ export async function prepareDemo(options: DemoOptions): Promise<Demo> {
     }
     const origin = await startHlsOrigin(path, VOD_PLAYLIST, options.clock ?? systemClock);
     origins.push(origin);
-    streams.push(parseStreamSpec({ programmeId: stream.streamId, input: origin.url, pace: 'live' }));
+    const allow = [new URL(origin.url).host];
+    streams.push(parseStreamSpec({ programmeId: stream.streamId, input: origin.url, allow, pace: 'live' }));
   }
   return {
     streams,

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DecoderMessages, ffmpegBuild } from './decoder.ts';
-import { IngestError } from './stream-spec.ts';
-import { FFMPEG } from './testing.ts';
+import { DecoderMessages } from './decoder.ts';
 
 const mark = (picture: number) =>
   `[Parsed_showinfo_3 @ 0x55] [info] n:${String(picture).padStart(4)} pts:      0 pts_time:0 fmt:yuv420p s:160x90 i:P iskey:0 type:P \n`;
@@ -54,13 +52,4 @@ test('a playlist that cannot be had is a failure of the input, not an error of t
   assert.equal(messages.takeErrors(), 0);
   messages.push("[http @ 0x1] [info] Opening 'http://127.0.0.1/1.ts' for reading\n");
   assert.equal(messages.inputFailing, false);
-});
-
-test('the build is told; what is not ffmpeg is refused with what to do', async () => {
-  assert.match(await ffmpegBuild(FFMPEG), /^\S+$/);
-  await assert.rejects(
-    ffmpegBuild('/nowhere/ffmpeg'),
-    (error) => error instanceof IngestError && /install ffmpeg 5\.1 or newer/.test(error.message),
-  );
-  await assert.rejects(ffmpegBuild('/bin/true'), /is not ffmpeg/);
 });

@@ -1,10 +1,14 @@
 /** One ffmpeg process: its output as packets, its messages bounded and counted, its end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import type { Clock } from '../../runtime/port.ts';
 import type { Depth } from '../../schemas/depths.ts';
 import { messageOf } from '../../schemas/errors.ts';
+import { type ChildLimits, limitedCommand, watchLimits } from './child-limits.ts';
 import { decoderArguments, decoderEnvironment, type TrackChoice } from './ffmpeg-command.ts';
+import type { DecoderInput } from './input-source.ts';
 import {
   CONCEALMENT,
   NO_NOTES,
@@ -12,7 +16,6 @@ import {
   type PictureNotes,
   PictureNoteTaker,
 } from './picture-notes.ts';
-import { IngestError } from './stream-spec.ts';
 
 export type DecoderExit = {
   readonly code: number | null;
@@ -27,17 +30,26 @@ export type Decoder = {
   readonly output: Readable;
   readonly messages: DecoderMessages;
   readonly exited: Promise<DecoderExit>;
+  /** The limit that it broke, for which it was ended; in words. Null where it did not. */
+  readonly brokenLimit: string | null;
   /** Ends the process, whatever it is doing, and waits until it is gone. */
   stop(): Promise<void>;
 };
 
-export function startDecoder(
-  ffmpegPath: string,
-  input: string,
-  choice: TrackChoice,
-  depth: Depth = 'full',
-): Decoder {
-  const child = spawn(ffmpegPath, decoderArguments(input, choice, depth), {
+export type DecoderOptions = {
+  readonly ffmpegPath: string;
+  readonly input: DecoderInput;
+  readonly choice: TrackChoice;
+  /** `full` when left out. */
+  readonly depth?: Depth;
+  readonly limits: ChildLimits;
+  readonly clock: Clock;
+};
+
+export function startDecoder(options: DecoderOptions): Decoder {
+  const { ffmpegPath, input, choice, limits, clock, depth = 'full' } = options;
+  const [command, argumentList] = limitedCommand(ffmpegPath, decoderArguments(input, choice, depth), limits);
+  const child = spawn(command, argumentList, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: decoderEnvironment(),
   });
@@ -46,49 +58,34 @@ export function startDecoder(
   child.stderr.on('data', (text: string) => messages.push(text));
   child.stderr.on('close', () => messages.end());
   const exited = exitOf(child);
+  let brokenLimit: string | null = null;
+  const stop = async (): Promise<void> => {
+    // It may be blocked on its full pipe, and there is nothing that it would have to finish.
+    child.kill('SIGKILL');
+    child.stdout.destroy();
+    await exited;
+  };
+  if (child.pid !== undefined) {
+    const output = child.stdout as Socket;
+    const progress = { count: () => output.bytesRead, isHeldUp: () => output.readableLength > 0 };
+    const gone = new AbortController();
+    void exited.then(() => gone.abort());
+    void watchLimits(child.pid, limits, progress, clock, gone.signal).then((broken) => {
+      brokenLimit = broken;
+      // Not `stop`: what is in the pipe is still read.
+      if (broken !== null) child.kill('SIGKILL');
+    });
+  }
   return {
     pid: child.pid,
     output: child.stdout,
     messages,
     exited,
-    async stop() {
-      // It may be blocked on its full pipe, and there is nothing that it would have to finish.
-      child.kill('SIGKILL');
-      child.stdout.destroy();
-      await exited;
+    get brokenLimit() {
+      return brokenLimit;
     },
+    stop,
   };
-}
-
-/**
- * Build of ffmpeg behind a path, for example `5.1.9-0+deb12u1`. Throws {@link IngestError} when it does not run or is
- * older than 5.1, which the decoder's options need.
- */
-export async function ffmpegBuild(ffmpegPath: string): Promise<string> {
-  const child = spawn(ffmpegPath, ['-version'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: decoderEnvironment(),
-  });
-  let text = '';
-  child.stdout.setEncoding('latin1');
-  child.stdout.on('data', (part: string) => {
-    if (text.length < 10_000) text += part;
-  });
-  const exit = await exitOf(child);
-  const advice =
-    'install ffmpeg 5.1 or newer (Debian: apt-get install ffmpeg), or name its path in FFMPEG_BIN';
-  if (exit.startError !== null)
-    throw new IngestError(`${ffmpegPath} does not run (${exit.startError}): ${advice}`);
-  const build = /^ffmpeg version (\S+)/.exec(text)?.[1];
-  if (build === undefined) throw new IngestError(`${ffmpegPath} is not ffmpeg: ${advice}`);
-  const [major, minor] = build
-    .replace(/^[^0-9]*/, '')
-    .split('.')
-    .map((part) => Number.parseInt(part, 10));
-  // Builds between releases are named after a commit or a date; those in use are newer.
-  const tooOld = /^n?\d{1,2}\./.test(build) && (major! < 5 || (major === 5 && minor! < 1));
-  if (tooOld) throw new IngestError(`${ffmpegPath} is ffmpeg ${build}: ${advice}`);
-  return build;
 }
 
 const LINE_CHARS_MAX = 1000;
@@ -254,7 +251,9 @@ const NO_DECODER = /^\[(hls|https?|tcp|tls|nut|graph_|Parsed_)[^\]]*\]/;
 async function exitOf(child: ChildProcess): Promise<DecoderExit> {
   try {
     const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-    return { code, signal, startError: null };
+    // As shells say that a program is not there, or cannot be run.
+    const startError = code === 126 || code === 127 ? 'no such program, or none that can be run' : null;
+    return { code, signal, startError };
   } catch (error) {
     return { code: null, signal: null, startError: messageOf(error) };
   }

@@ -3,8 +3,8 @@
 import type { Depth } from '../../schemas/depths.ts';
 import { trackSkewMsMax } from './chunker.ts';
 import { PICTURE_HEIGHT_PX, PICTURE_WIDTH_PX } from './frame-analysis.ts';
+import type { DecoderInput } from './input-source.ts';
 import { LOOK_INTERVAL_S, LOOK_LINE_STEP } from './picture-look.ts';
-import { filePathOf, inputKindOf } from './stream-spec.ts';
 
 /** Which tracks to decode: both where present, or one alone when the other never delivers. */
 export type TrackChoice = 'both' | 'video' | 'audio';
@@ -26,8 +26,9 @@ const OUTPUT_OFFSET_S = 100;
  *   gaps stay as they are (`dts_delta_threshold`): ffmpeg would take a pause of one track for a step of both.
  * - `area` scaling averages all pixels under one small one, so coding noise cancels out and a logo keeps its share.
  */
-export function decoderArguments(input: string, choice: TrackChoice, depth: Depth = 'full'): string[] {
-  const queue = ['-max_muxing_queue_size', String(START_PACKETS_MAX[inputKindOf(input)])];
+export function decoderArguments(input: DecoderInput, choice: TrackChoice, depth: Depth = 'full'): string[] {
+  const packetsMax = input.isLive ? START_PACKETS_LIVE_MAX : START_PACKETS_FILE_MAX;
+  const queue = ['-max_muxing_queue_size', String(packetsMax)];
   return [
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'repeat+level+info'],
     ...['-filter_threads', '1', '-dts_delta_threshold', '36000'],
@@ -35,7 +36,8 @@ export function decoderArguments(input: string, choice: TrackChoice, depth: Dept
     ...['-max_error_rate', '1'],
     ...['-threads', '1', '-noautorotate'],
     ...(depth === 'keyframes' ? KEY_FRAMES_ALONE : ['-flags', '+bitexact']),
-    ...inputArguments(input),
+    ...BOUNDS,
+    ...input.arguments,
     ...(depth === 'packets' ? packetArguments(choice) : decodingArguments(choice, depth)),
     ...[...queue, '-muxing_queue_data_threshold', '1'],
     ...['-output_ts_offset', String(OUTPUT_OFFSET_S), '-flush_packets', '1'],
@@ -81,23 +83,10 @@ export function decoderEnvironment(): Record<string, string> {
  * Packets that the decoder holds of one track while another that the input declares has not delivered anything: about
  * 80 s of pictures in a file, 10 s live. Past it the decoder gives up, and is started again for the track that is there.
  */
-const START_PACKETS_MAX = { file: 2000, hls: 256 };
-
-/** Containers that hold media and nothing that points elsewhere (no playlist, no concat script, no image sequence). */
-const FILE_FORMATS =
-  'mov,matroska,webm,mpegts,mpeg,mpegvideo,m4v,h264,hevc,avi,flv,asf,mxf,gxf,nut,ogg,wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,amr,dv,ivf,obu,rm,wtv,yuv4mpegpipe';
-const HLS_FORMATS = 'hls,mpegts,mov,aac,mp3,ac3,eac3,webvtt';
-
-function inputArguments(input: string): string[] {
-  if (inputKindOf(input) === 'file') {
-    const allowed = ['-protocol_whitelist', 'file', '-format_whitelist', FILE_FORMATS];
-    return [...allowed, '-i', `file:${filePathOf(input)}`];
-  }
-  const allowed = ['-protocol_whitelist', 'http,https,tcp,tls', '-format_whitelist', HLS_FORMATS];
-  // A probe that loses its playlist reconnects by itself, so ffmpeg need not try for long.
-  const limits = ['-rw_timeout', '5000000', '-max_reload', '3', '-f', 'hls'];
-  return [...allowed, ...limits, '-i', input];
-}
+const START_PACKETS_FILE_MAX = 2000;
+const START_PACKETS_LIVE_MAX = 256;
+/** A header may claim any size: one picture, and one block of memory, that nothing real comes near. */
+const BOUNDS = ['-max_pixels', '134217728', '-max_alloc', '536870912'];
 
 /**
  * Small pictures, each announced among the messages with its kind before it is written. `field` takes every other line

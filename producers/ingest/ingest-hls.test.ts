@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../runtime/system-clock.ts';
@@ -16,6 +13,7 @@ import {
   until,
   watchToEnd,
 } from './testing.ts';
+import { startTestOrigin, type TestOrigin } from './testing-origin.ts';
 
 const folder = temporaryFolder();
 const SEGMENTS = 8;
@@ -33,7 +31,7 @@ after(() => folder.remove());
 
 test('a live playlist is followed until it says that it has ended', async () => {
   const origin = await startOrigin();
-  const { sink, ingest } = await watch(origin.url);
+  const { sink, ingest } = await watch(origin);
   try {
     await until('the first segments', () => picturesOf(sink.records).length > 0);
     origin.listed = SEGMENTS;
@@ -52,7 +50,7 @@ test('a live playlist is followed until it says that it has ended', async () => 
 
 test('an origin that goes away is signal-lost, and comes back further up the timeline', async () => {
   const origin = await startOrigin();
-  const { sink, ingest } = await watch(origin.url);
+  const { sink, ingest } = await watch(origin);
   try {
     await until('the first segments', () => picturesOf(sink.records).length > 0);
     await origin.pause();
@@ -83,7 +81,7 @@ test('a playlist cannot make the decoder read local files', async () => {
   origin.segmentUri = () => `file://${join(folder.path, 'hls', '0.ts')}`;
   origin.listed = 3;
   origin.ended = true;
-  const { sink, ingest } = await watch(origin.url);
+  const { sink, ingest } = await watch(origin);
   try {
     await until('signal-lost', () => eventsOf(sink).includes('signal-lost'));
     assert.equal(picturesOf(sink.records).length, 0);
@@ -93,72 +91,62 @@ test('a playlist cannot make the decoder read local files', async () => {
   }
 });
 
-test('a local playlist is no media file', async () => {
-  const { result } = await watchToEnd(join(folder.path, 'hls', 'all.m3u8'));
-  assert.equal(result.outcome.kind, 'failed');
+test('a local playlist is read with the files of its folder', async () => {
+  const { result, records } = await watchToEnd(join(folder.path, 'hls', 'all.m3u8'));
+  assert.deepEqual(result.outcome, { kind: 'ended', reason: '' });
+  assert.equal(picturesOf(records).length, 200);
+  const list = join(folder.path, 'list.m3u8');
+  writeFileSync(list, '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n');
+  const escaping = await watchToEnd(list);
+  assert.equal(escaping.result.outcome.kind, 'failed');
+  assert.match(escaping.result.outcome.reason, /\/etc\/passwd is outside the folder of the playlist/);
 });
 
-type Origin = {
-  readonly url: string;
+test('an address that is not allowed is not connected to, and the error says what to allow', async () => {
+  const origin = await startOrigin();
+  const { result } = await watchToEnd(origin.playlist, { pace: 'live' });
+  assert.equal(result.outcome.kind, 'failed');
+  assert.match(
+    result.outcome.reason,
+    new RegExp(`a loopback address and not allowed; .* allow ${origin.allow} `),
+  );
+  assert.equal(origin.connections, 0);
+  await origin.stop();
+});
+
+type Origin = TestOrigin & {
+  readonly playlist: string;
   /** Segments that the playlist lists. */
   listed: number;
   ended: boolean;
   segmentUri: (segment: number) => string;
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  stop(): Promise<void>;
 };
 
 async function startOrigin(): Promise<Origin> {
-  let server: Server | null = null;
-  const answer = (path: string): Buffer | string | null => {
-    if (path === '/live.m3u8') return playlist();
-    const segment = /^\/(\d)\.ts$/.exec(path)?.[1];
-    return segment === undefined ? null : readFileSync(join(folder.path, 'hls', `${segment}.ts`));
-  };
   const playlist = (): string => {
     const lines = ['#EXTM3U', '#EXT-X-VERSION:3', '#EXT-X-TARGETDURATION:1', '#EXT-X-MEDIA-SEQUENCE:0'];
     for (let i = 0; i < origin.listed; i++) lines.push('#EXTINF:1.0,', origin.segmentUri(i));
     if (origin.ended) lines.push('#EXT-X-ENDLIST');
     return `${lines.join('\n')}\n`;
   };
-  const listen = async (port: number): Promise<number> => {
-    server = createServer((request, response) => {
-      const body = answer(request.url ?? '');
-      response.writeHead(body === null ? 404 : 200);
-      response.end(body ?? '');
-    });
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    return (server.address() as AddressInfo).port;
-  };
-  const close = async (): Promise<void> => {
-    const closing = server;
-    server = null;
-    if (closing === null) return;
-    closing.close();
-    closing.closeAllConnections();
-    await once(closing, 'close');
-  };
-  const port = await listen(0);
-  const origin: Origin = {
-    url: `http://127.0.0.1:${port}/live.m3u8`,
+  const server = await startTestOrigin((path) => {
+    if (path === '/live.m3u8') return { body: playlist() };
+    const segment = /^\/(\d)\.ts$/.exec(path)?.[1];
+    return segment === undefined ? null : { body: readFileSync(join(folder.path, 'hls', `${segment}.ts`)) };
+  });
+  const origin: Origin = Object.assign(server, {
+    playlist: `${server.url}/live.m3u8`,
     listed: 3,
     ended: false,
-    segmentUri: (segment) => `${segment}.ts`,
-    pause: close,
-    async resume() {
-      await listen(port);
-    },
-    stop: close,
-  };
+    segmentUri: (segment: number) => `${segment}.ts`,
+  });
   return origin;
 }
 
-async function watch(input: string): Promise<{ sink: RememberingSink; ingest: Ingest }> {
+async function watch({ playlist, allow }: Origin): Promise<{ sink: RememberingSink; ingest: Ingest }> {
   const sink = new RememberingSink();
   const ingest = await startIngest({
-    streams: [{ programmeId: 'live', input, signalLostMs: 1000 }],
+    streams: [{ programmeId: 'live', input: playlist, allow: [allow], signalLostMs: 1000 }],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,

@@ -6,9 +6,12 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
+import { createFetcher } from './fetcher.ts';
+import { ffmpegAbilities } from './ffmpeg-abilities.ts';
 import { startIngest } from './ingest.ts';
+import { IngestError } from './ingest-error.ts';
 import { Probe } from './probe.ts';
-import { IngestError, parseStreamSpec } from './stream-spec.ts';
+import { parseStreamSpec } from './stream-spec.ts';
 import {
   blocksOf,
   FFMPEG,
@@ -180,11 +183,12 @@ test('a decoder that is killed is probe-lost, and the features go on as if it ha
   const undisturbed = await watchToEnd(input);
   const records: FrameFeatures[] = [];
   const pids: number[] = [];
+  const fetcher = createFetcher({ clock: systemClock });
   const probe = new Probe(
     parseStreamSpec({ programmeId: 'test', input, pace: 'fast' }),
     {
       ffmpegPath: FFMPEG,
-      decoderBuild: 'test',
+      sources: { fetcher, abilities: await ffmpegAbilities(FFMPEG) },
       probeId: 'test-probe',
       probeEpochMs: 1_000_000,
       clock: systemClock,

@@ -10,11 +10,17 @@
  * ```
  */
 import type { Clock } from '../../runtime/port.ts';
-import { messageOf } from '../../schemas/errors.ts';
-import { createBoundedWriter, type DropReason, type FeatureSink } from './bounded-writer.ts';
-import { ffmpegBuild } from './decoder.ts';
-import { Probe, type ProbeOutcome } from './probe.ts';
-import { IngestError, parseStreamSpec, type StreamSpec, type StreamSpecInput } from './stream-spec.ts';
+import type { DropReason, FeatureSink } from './bounded-writer.ts';
+import { createFetcher } from './fetcher.ts';
+import { ffmpegAbilities, refuseUnreadable } from './ffmpeg-abilities.ts';
+import { IngestError } from './ingest-error.ts';
+import type { SourceContext } from './input-source.ts';
+import { readLadder } from './ladder-reader.ts';
+import { type Lookup, parseAllowRule } from './network-policy.ts';
+import { Probe } from './probe.ts';
+import type { ProbeContext, ProbeCounts, ProbeOutcome } from './probe-context.ts';
+import { createOutlet, type Outlet } from './stream-outlet.ts';
+import { parseStreamSpec, type StreamSpec, type StreamSpecInput } from './stream-spec.ts';
 
 export type IngestOptions = {
   /** At least one; validated, defaults filled in. */
@@ -26,6 +32,10 @@ export type IngestOptions = {
   readonly probeId: string;
   /** Unix time in ms that names this run; the clock's time when left out. */
   readonly probeEpochMs?: number;
+  /** Addresses that every stream may connect to over HTTP beside the public ones, as `allow` of a stream. */
+  readonly allow?: readonly string[];
+  /** Resolves names; the machine's resolver when left out. */
+  readonly lookup?: Lookup;
   readonly onProgress?: (progress: IngestProgress) => void;
 };
 
@@ -64,22 +74,36 @@ export type Ingest = {
 };
 
 /**
- * Starts a probe for each stream. Throws {@link IngestError} when a specification is invalid, two streams have the
- * same name, or ffmpeg does not run; what goes wrong with a stream later is in its outcome and in its records.
+ * Starts a probe for each stream, and for each rendition of a ladder. Throws {@link IngestError} when a specification is
+ * invalid, two streams have the same name, or ffmpeg does not run or cannot read such an input; what goes wrong with a
+ * stream later is in its outcome and in its records.
  */
 export async function startIngest(options: IngestOptions): Promise<Ingest> {
-  const streams = options.streams.map(parseStreamSpec);
+  const allow = options.allow ?? [];
+  allow.forEach(parseAllowRule);
+  const streams = options.streams
+    .map(parseStreamSpec)
+    .map((one) => ({ ...one, allow: [...one.allow, ...allow] }));
   refuseTwins(streams);
-  const decoderBuild = await ffmpegBuild(options.ffmpegPath);
-  const probeEpochMs = options.probeEpochMs ?? options.clock.nowMs();
+  const abilities = await ffmpegAbilities(options.ffmpegPath);
+  for (const stream of streams) refuseUnreadable(stream, options.ffmpegPath, abilities);
+  const { clock, lookup } = options;
+  const fetcher = createFetcher(lookup === undefined ? { clock } : { clock, lookup });
+  const probeEpochMs = options.probeEpochMs ?? clock.nowMs();
   const stopping = new AbortController();
+  const run: Run = { sources: { fetcher, abilities }, probeEpochMs, signal: stopping.signal };
   const watched = streams.map((stream) =>
-    watchStream(stream, options, { decoderBuild, probeEpochMs, signal: stopping.signal }),
+    stream.renditions === 'all' ? watchLadder(stream, options, run) : watchStream(stream, options, run),
   );
-  const done = Promise.all(watched.map((watch) => watch.result));
+  const finish = async (): Promise<readonly StreamResult[]> => {
+    const results = await Promise.all(watched.map((watch) => watch.results));
+    await fetcher.close();
+    return results.flat();
+  };
+  const done = finish();
   return {
     done,
-    stats: () => watched.map((watch) => watch.stats()),
+    stats: () => watched.flatMap((watch) => watch.stats()),
     async stop() {
       stopping.abort();
       await done;
@@ -87,65 +111,44 @@ export async function startIngest(options: IngestOptions): Promise<Ingest> {
   };
 }
 
-/** Records of one stream on their way to the sink: 100 s of it at live pace. */
-const RECORDS_UNDER_WAY_MAX = 100;
+type Run = { readonly sources: SourceContext; readonly probeEpochMs: number; readonly signal: AbortSignal };
+type Watched = { readonly results: Promise<readonly StreamResult[]>; stats(): readonly StreamStats[] };
 
-type Run = { readonly decoderBuild: string; readonly probeEpochMs: number; readonly signal: AbortSignal };
-type Watched = { readonly result: Promise<StreamResult>; stats(): StreamStats };
+const NO_COUNTS: ProbeCounts = { pictures: 0, audioBlocks: 0, passes: 0, restarts: 0 };
 
-function watchStream(stream: StreamSpec, options: IngestOptions, run: Run): Watched {
-  const { clock, ffmpegPath, probeId } = options;
-  const tell = options.onProgress ?? (() => {});
-  const dropped: Record<DropReason, number> = { 'sink-queue-full': 0, 'sink-failed': 0 };
-  let records = 0;
-  const onDrop = (reason: DropReason, cause: unknown): void => {
-    dropped[reason]++;
-    if (dropped[reason] > 1) return;
-    const why = cause === null ? `${RECORDS_UNDER_WAY_MAX} records wait to be written` : messageOf(cause);
-    const message = `${stream.programmeId}: records are left out (${reason}: ${why})`;
-    tell({ kind: 'dropped', stream, reason, message });
-  };
-  const whenFull = stream.pace === 'fast' ? 'wait' : 'drop';
-  const writer = createBoundedWriter(options.sink, RECORDS_UNDER_WAY_MAX, whenFull, onDrop);
-  const probe = new Probe(
-    stream,
-    {
-      ffmpegPath,
-      probeId,
-      clock,
-      decoderBuild: run.decoderBuild,
-      probeEpochMs: run.probeEpochMs,
-      note: (message) => tell({ kind: 'note', stream, message }),
-      emit: (made) => {
-        if (records === 0 && made.length > 0) tell({ kind: 'started', stream });
-        records += made.length;
-        return writer.push(made);
-      },
-    },
-    run.signal,
-  );
-  const finish = async (): Promise<StreamResult> => {
-    let outcome: ProbeOutcome;
-    try {
-      outcome = await probe.run();
-      await writer.drain();
-    } catch (error) {
-      outcome = { kind: 'failed', reason: `${stream.input}: ${messageOf(error)}` };
-    }
-    tell({ kind: 'finished', stream, outcome });
-    return { stream, outcome };
+/** Each rendition of a ladder as a stream of its own, once the manifest says which there are. */
+function watchLadder(stream: StreamSpec, options: IngestOptions, run: Run): Watched {
+  let rungs: readonly Watched[] = [];
+  const outlet = createOutlet(stream, options);
+  const finish = async (): Promise<readonly StreamResult[]> => {
+    const found = await outlet.outcomeOf(async () => {
+      const read = await readLadder(stream, { ...probeContext(options, run, outlet), signal: run.signal });
+      if ('outcome' in read) return read.outcome;
+      rungs = read.streams.map((rung) => watchStream(rung, options, run));
+      return null;
+    });
+    if (found !== null) return [{ stream, outcome: found }];
+    return (await Promise.all(rungs.map((rung) => rung.results))).flat();
   };
   return {
-    result: finish(),
-    stats: () => ({
-      stream,
-      pictures: probe.counts.pictures,
-      audioBlocks: probe.counts.audioBlocks,
-      restarts: probe.counts.restarts,
-      records,
-      dropped: { ...dropped },
-    }),
+    results: finish(),
+    stats: () => (rungs.length > 0 ? rungs.flatMap((rung) => rung.stats()) : [outlet.stats(NO_COUNTS)]),
   };
+}
+
+function watchStream(stream: StreamSpec, options: IngestOptions, run: Run): Watched {
+  const outlet = createOutlet(stream, options);
+  const probe = new Probe(stream, probeContext(options, run, outlet), run.signal);
+  const finish = async (): Promise<readonly StreamResult[]> => {
+    const outcome = await outlet.outcomeOf(() => probe.run());
+    return outcome === null ? [] : [{ stream, outcome }];
+  };
+  return { results: finish(), stats: () => [outlet.stats(probe.counts)] };
+}
+
+function probeContext({ ffmpegPath, probeId, clock }: IngestOptions, run: Run, outlet: Outlet): ProbeContext {
+  const { sources, probeEpochMs } = run;
+  return { ffmpegPath, sources, probeId, clock, probeEpochMs, note: outlet.note, emit: outlet.emit };
 }
 
 function refuseTwins(streams: readonly StreamSpec[]): void {

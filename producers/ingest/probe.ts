@@ -1,6 +1,4 @@
 /** One supervised stream: decoders come and go, the records go on. */
-import { statSync } from 'node:fs';
-import type { Clock } from '../../runtime/port.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { ArrivalTime } from './arrival-time.ts';
 import { type AudioState, analyseSamples, createAudioState, finishSamples } from './audio-analysis.ts';
@@ -8,41 +6,23 @@ import { Chunker } from './chunker.ts';
 import { type Decoder, startDecoder } from './decoder.ts';
 import type { TrackChoice } from './ffmpeg-command.ts';
 import { analysePicture, createPictureState } from './frame-analysis.ts';
+import { createInputSource, type DecoderInput, type InputSource } from './input-source.ts';
 import { NutError, type NutPacket, NutReader, type NutTrack } from './nut-reader.ts';
+import { toSamples } from './pcm-samples.ts';
 import { createLookState, lookAt } from './picture-look.ts';
 import { NO_NOTES, type PictureNotes } from './picture-notes.ts';
-import { type NextStep, nextStep } from './retry-policy.ts';
+import type { ProbeContext, ProbeCounts, ProbeOutcome } from './probe-context.ts';
+import { type NextStep, nextStep, type PassFacts } from './retry-policy.ts';
 import { SourceSteps } from './source-steps.ts';
-import { filePathOf, type InputKind, inputKindOf, type StreamSpec } from './stream-spec.ts';
+import { type InputKind, inputKindOf, isLiveKind, type StreamSpec } from './stream-spec.ts';
 import { StreamTimeline } from './stream-timeline.ts';
-
-export type ProbeOutcome = {
-  readonly kind: 'ended' | 'stopped' | 'failed';
-  /** For `failed`: what is wrong and what to do. */
-  readonly reason: string;
-};
-
-export type ProbeCounts = { pictures: number; audioBlocks: number; passes: number; restarts: number };
-
-export type ProbeContext = {
-  readonly ffmpegPath: string;
-  readonly decoderBuild: string;
-  readonly probeId: string;
-  readonly probeEpochMs: number;
-  readonly clock: Clock;
-  /** Takes records in order; resolves when more may come. */
-  readonly emit: (records: readonly FrameFeatures[]) => Promise<void>;
-  /** For people: one line about what happened to the stream. */
-  readonly note: (message: string) => void;
-  readonly onDecoder?: (pid: number) => void;
-};
 
 /** A live input that says nothing, not even that it fails, for this many times its limit counts as lost. */
 const QUIET_FACTOR = 4;
 /** After a loss, a decoder that still runs gets this long before it is replaced. */
 const STALLED_MS = 15_000;
 const WATCH_MS = 250;
-/** A live-paced file is read this much ahead at most: fewer timers, and less than a picture's time. */
+/** A live-paced file is read this much ahead at most. */
 const PACE_SLACK_MS = 20;
 
 /** Watches one stream until it ends, fails for good, or `signal` aborts. */
@@ -52,6 +32,7 @@ export class Probe {
   readonly #context: ProbeContext;
   readonly #signal: AbortSignal;
   readonly #kind: InputKind;
+  readonly #source: InputSource;
   readonly #chunker: Chunker;
   readonly #timeline: StreamTimeline;
   readonly #steps: SourceSteps;
@@ -67,6 +48,8 @@ export class Probe {
   #paceOriginMs: number | null = null;
   #decoder: Decoder | null = null;
   #lastInputMs: number;
+  /** Up to here, time without input is in the timeline. */
+  #gapToldMs = 0;
   #lost = false;
   #stalled = false;
 
@@ -75,6 +58,7 @@ export class Probe {
     this.#context = context;
     this.#signal = signal;
     this.#kind = inputKindOf(spec.input);
+    this.#source = createInputSource(spec, context.sources, {});
     // Of a live playlist, segments may have expired: a leap may be time that has passed.
     this.#timeline = new StreamTimeline(this.#kind === 'file');
     this.#steps = new SourceSteps(spec.input, this.#timeline);
@@ -85,7 +69,7 @@ export class Probe {
       vantage: spec.vantage,
       probeId: context.probeId,
       probeEpochMs: context.probeEpochMs,
-      decoder: context.decoderBuild,
+      decoder: context.sources.abilities.build,
     };
     this.#chunker = new Chunker(identity, spec.pace === 'live' ? new ArrivalTime() : null);
   }
@@ -97,13 +81,14 @@ export class Probe {
       void this.#decoder?.stop();
     };
     this.#signal.addEventListener('abort', stop, { once: true });
-    const watching = this.#kind === 'hls' ? this.#watchForSilence(watch.signal) : Promise.resolve();
+    const watching = isLiveKind(this.#kind) ? this.#watchForSilence(watch.signal) : Promise.resolve();
     try {
       return await this.#decodeUntilDone();
     } finally {
       this.#signal.removeEventListener('abort', stop);
       watch.abort();
       await this.#decoder?.stop();
+      this.#source.close();
       await watching;
       await this.#steps.rewind();
     }
@@ -112,8 +97,6 @@ export class Probe {
   async #decodeUntilDone(): Promise<ProbeOutcome> {
     for (;;) {
       if (this.#signal.aborted) return await this.#finish('stopped', '');
-      const unreadable = this.#kind === 'file' ? whyUnreadable(this.#spec.input) : null;
-      if (unreadable !== null) return await this.#finish('failed', unreadable);
       const step = await this.#decodeOnce();
       if (this.#signal.aborted) return await this.#finish('stopped', '');
       if (step.next === 'end') return await this.#finish('ended', '');
@@ -121,9 +104,17 @@ export class Probe {
       if (step.next === 'loop') await this.#beginPass(0);
       if (step.next === 'restart' || step.next === 'reconnect') {
         await this.#context.clock.sleep(step.delayMs, this.#signal);
-        if (this.#kind === 'hls') await this.#beginPass(this.#context.clock.nowMs() - this.#lastInputMs);
+        if (isLiveKind(this.#kind)) await this.#beginPass(this.#gapMs());
       }
     }
+  }
+
+  /** Time without input that the timeline does not have yet. */
+  #gapMs(): number {
+    const nowMs = this.#context.clock.nowMs();
+    const gapMs = nowMs - Math.max(this.#lastInputMs, this.#gapToldMs);
+    this.#gapToldMs = nowMs;
+    return gapMs;
   }
 
   async #beginPass(gapMs: number): Promise<void> {
@@ -133,10 +124,41 @@ export class Probe {
     this.counts.passes++;
   }
 
+  #startDecoder(input: DecoderInput): Decoder {
+    const { ffmpegPath, clock } = this.#context;
+    const { memoryMb, busyMs, stalledMs } = this.#spec.limits;
+    const limits = { memoryMb, busyMs, stalledMs: input.isLive ? null : stalledMs };
+    this.#decoder = startDecoder({ ffmpegPath, input, choice: this.#choice, limits, clock });
+    return this.#decoder;
+  }
+
+  async #couldNotOpen(reason: string, isFinal: boolean): Promise<NextStep & { readonly reason: string }> {
+    if (this.#signal.aborted) return { next: 'end', reason: '' };
+    this.#fruitless++;
+    const failed = { exitCode: 1, exitSignal: null, inputFailed: true, brokeLimit: false };
+    const step: NextStep = isFinal ? { next: 'give-up' } : this.#nextStep(failed);
+    await this.#tell(step, '', reason);
+    return { ...step, reason: `${this.#spec.input}: ${reason}` };
+  }
+
+  #nextStep(ended: Pick<PassFacts, 'exitCode' | 'exitSignal' | 'inputFailed' | 'brokeLimit'>): NextStep {
+    const { loop, listen, pace } = this.#spec;
+    return nextStep({
+      ...ended,
+      kind: this.#kind,
+      loop,
+      listens: listen || this.#kind === 'udp' || this.#kind === 'rtp',
+      isOffline: pace === 'fast',
+      packets: sum(this.#taken),
+      fruitless: this.#fruitless,
+    });
+  }
+
   /** Runs one decoder to its end, and decides what comes next. */
   async #decodeOnce(): Promise<NextStep & { readonly reason: string }> {
-    const decoder = startDecoder(this.#context.ffmpegPath, this.#spec.input, this.#choice);
-    this.#decoder = decoder;
+    const opened = await this.#source.open();
+    if ('failure' in opened) return await this.#couldNotOpen(opened.failure, opened.isFinal);
+    const decoder = this.#startDecoder(opened.input);
     this.#stalled = false;
     if (decoder.pid !== undefined) this.#context.onDecoder?.(decoder.pid);
     const takenBefore = sum(this.#taken);
@@ -161,17 +183,16 @@ export class Probe {
     if (packets === 0 && exit.signal === null && this.#chooseOtherTracks(decoder)) {
       return { next: 'restart', delayMs: 0, reason: '' };
     }
-    const died = broken === null && !this.#stalled;
-    const step = nextStep({
-      kind: this.#kind,
-      loop: this.#spec.loop,
+    const { brokenLimit } = decoder;
+    const step = this.#nextStep({
       exitCode: broken === null ? exit.code : 1,
-      exitSignal: died ? exit.signal : null,
-      packets,
-      inputFailed: this.#stalled || decoder.messages.inputFailing,
-      fruitless: this.#fruitless,
+      exitSignal: broken === null && !this.#stalled ? exit.signal : null,
+      inputFailed: this.#stalled || decoder.messages.inputFailing || this.#source.failure !== null,
+      brokeLimit: brokenLimit !== null,
     });
-    const reason = broken?.message ?? decoder.messages.verdict;
+    const reason =
+      broken?.message ?? brokenLimit ?? this.#source.failure ?? this.#source.plain(decoder.messages.verdict);
+    if (brokenLimit !== null) await this.#emitEvent('probe-lost', brokenLimit);
     return { ...step, reason: await this.#tell(step, exit.signal ?? `code ${exit.code}`, reason) };
   }
 
@@ -293,7 +314,7 @@ export class Probe {
 
   /** A file that stands in for a live stream is not read before its time, through all its repetitions. */
   async #keepPace(ptsMs: number): Promise<void> {
-    if (this.#kind !== 'file' || this.#spec.pace !== 'live') return;
+    if (isLiveKind(this.#kind) || this.#spec.pace !== 'live') return;
     const { clock } = this.#context;
     this.#paceOriginMs ??= clock.nowMs() - ptsMs;
     const aheadMs = this.#paceOriginMs + ptsMs - clock.nowMs();
@@ -317,7 +338,8 @@ export class Probe {
       const silentMs = clock.nowMs() - this.#lastInputMs;
       // A live input comes segment by segment: what is complete need not wait for the next one.
       if (silentMs >= WATCH_MS) await this.#context.emit(this.#chunker.takeComplete());
-      const failing = this.#decoder === null || this.#decoder.messages.inputFailing;
+      const failing =
+        this.#decoder === null || this.#decoder.messages.inputFailing || !this.#source.isVouchedFor;
       const limitMs = this.#spec.signalLostMs * (failing ? 1 : QUIET_FACTOR);
       if (silentMs >= limitMs && !this.#lost) {
         this.#lost = true;
@@ -325,11 +347,17 @@ export class Probe {
         this.#context.note(`${this.#spec.input}: ${reason}`);
         await this.#emitEvent('signal-lost', reason);
       }
-      if (silentMs >= limitMs + STALLED_MS && this.#decoder !== null) {
+      if (silentMs >= limitMs + STALLED_MS && this.#decoder !== null && this.#mayHang()) {
         this.#stalled = true;
         await this.#decoder.stop();
       }
     }
+  }
+
+  /** Whether a decoder that says nothing may be one that will never say anything; others wait for a sender. */
+  #mayHang(): boolean {
+    if (this.#kind === 'udp' || this.#kind === 'rtp') return false;
+    return !this.#spec.listen || sum(this.#taken) > 0;
   }
 
   async #emitEvent(
@@ -370,22 +398,6 @@ function toldBefore(messages: Decoder['messages'], picture: number): Told {
 /** The track of small pictures; lines at native size are in a second one. */
 function picturesOf(tracks: readonly NutTrack[]): NutTrack | undefined {
   return tracks.find((track) => track.kind === 'video');
-}
-
-/** Why a file cannot be an input, with what to do; null when it may be one. */
-function whyUnreadable(input: string): string | null {
-  const stat = statSync(filePathOf(input), { throwIfNoEntry: false });
-  if (stat === undefined)
-    return `${input}: there is no such file; give the path of a media file or an HLS address`;
-  if (stat.isDirectory()) return `${input}: is a folder; give the path of a media file in it`;
-  return null;
-}
-
-/** The bytes as 16-bit samples, little-endian as the decoder writes them and as every machine that Node runs on is. */
-function toSamples(bytes: Uint8Array): Int16Array {
-  const whole = bytes.length - (bytes.length % 2);
-  if (bytes.byteOffset % 2 === 0) return new Int16Array(bytes.buffer, bytes.byteOffset, whole / 2);
-  return new Int16Array(new Uint8Array(bytes).buffer, 0, whole / 2);
 }
 
 function sum(numbers: readonly number[]): number {

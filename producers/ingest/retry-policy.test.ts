@@ -5,13 +5,17 @@ import { FRUITLESS_MAX, nextStep, type PassFacts, retryDelayMs } from './retry-p
 const FILE: PassFacts = {
   kind: 'file',
   loop: false,
+  listens: false,
+  isOffline: false,
   exitCode: 0,
   exitSignal: null,
   packets: 100,
   inputFailed: false,
+  brokeLimit: false,
   fruitless: 0,
 };
-const HLS: PassFacts = { ...FILE, kind: 'hls' };
+const HLS: PassFacts = { ...FILE, kind: 'web' };
+const SRT: PassFacts = { ...FILE, kind: 'srt', listens: true };
 const KILLED = { exitCode: null, exitSignal: 'SIGKILL' };
 
 const check = (facts: PassFacts, next: string) =>
@@ -32,6 +36,23 @@ test('a live input ends only when it says so; otherwise it is tried again for ev
   check({ ...HLS, packets: 0 }, 'reconnect');
   check({ ...HLS, exitCode: 1, fruitless: 1000 }, 'reconnect');
   check({ ...HLS, ...KILLED }, 'restart');
+});
+
+test('what is pushed never ends for good, and who listens is soon there again', () => {
+  check(SRT, 'reconnect');
+  check({ ...SRT, packets: 0, exitCode: 1 }, 'reconnect');
+  assert.deepEqual(nextStep({ ...SRT, fruitless: 100 }), { next: 'reconnect', delayMs: 250 });
+  check({ ...SRT, isOffline: true }, 'end');
+});
+
+test('who waits for a result does not wait for ever', () => {
+  check({ ...HLS, isOffline: true, exitCode: 1, fruitless: FRUITLESS_MAX - 1 }, 'reconnect');
+  check({ ...HLS, isOffline: true, exitCode: 1, fruitless: FRUITLESS_MAX }, 'give-up');
+});
+
+test('a file that breaks a limit is given up, a stream is tried again', () => {
+  check({ ...FILE, ...KILLED, brokeLimit: true }, 'give-up');
+  check({ ...HLS, ...KILLED, brokeLimit: true }, 'reconnect');
 });
 
 test('attempts come at growing distances', () => {

@@ -1,6 +1,8 @@
 /** What to watch and how: one entry per stream of a probe, validated where it enters. */
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { IngestError } from './ingest-error.ts';
+import { parseAllowRule } from './network-policy.ts';
 
 const MESSAGE_NAME = 'must be 1 to 200 characters without control characters';
 const name = z
@@ -16,14 +18,37 @@ const streamSpecSchema = z.strictObject({
     .string()
     .regex(/^(origin|cdn:[^\s]{1,100})$/, 'must be "origin" or "cdn:NAME"')
     .default('origin'),
-  /** A media file, or the http(s) address of an HLS playlist. */
-  input: z.string().min(1, 'must name a file or an http(s) address'),
+  /**
+   * A media file, a local HLS or DASH manifest, or an address: http(s) of HLS, DASH or media, rtmp(s), srt, udp or rtp with a
+   * transport stream.
+   */
+  input: z.string().min(1, 'must name a file or an address'),
+  /** Wait for a sender (RTMP, SRT) instead of asking for the stream. */
+  listen: z.boolean().default(false),
+  /** Of a ladder: `all`, each as a stream of its own, `best`, or the name of one, which is its renditionId then. */
+  renditions: name.default('best'),
+  /**
+   * Addresses beside the public ones that may be connected to over HTTP, whether the input, a redirect or a manifest names
+   * them: `host:port`, `host`, or a network such as `10.1.0.0/16`.
+   */
+  allow: z.array(z.string()).max(100).default([]),
   /** Begin a file again when it ends; the timeline goes on upwards. */
   loop: z.boolean().default(false),
   /** `live`: a file is read no faster than its timestamps say. `fast`: as fast as the machine can. */
   pace: z.enum(['live', 'fast']).default('live'),
   /** No input for this long is `signal-lost`, in ms of wall time. Live inputs only. */
   signalLostMs: z.int().min(500).max(600_000).default(5000),
+  /** What one decoder may use; past it, it is ended. */
+  limits: z
+    .strictObject({
+      /** Memory that it holds, MB of 1,000,000 bytes. */
+      memoryMb: z.int().min(64).max(64_000).default(1_000),
+      /** CPU time without anything new coming out, ms. */
+      busyMs: z.int().min(1_000).max(3_600_000).default(30_000),
+      /** Wall time without anything new coming out of a file, ms. */
+      stalledMs: z.int().min(1_000).max(3_600_000).default(60_000),
+    })
+    .prefault({}),
 });
 
 /** A stream to watch, every field decided. */
@@ -31,16 +56,11 @@ export type StreamSpec = Readonly<z.output<typeof streamSpecSchema>>;
 /** The same as a user may write it, with defaults left out. */
 export type StreamSpecInput = Readonly<z.input<typeof streamSpecSchema>>;
 
-/** How the input is read: a plain local file, or HLS over HTTP, which is live until its playlist says that it ended. */
-export type InputKind = 'file' | 'hls';
-
-/** A specification, an input or a program that cannot work; the message says what to do. */
-export class IngestError extends Error {
-  constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options);
-    this.name = 'IngestError';
-  }
-}
+/**
+ * How an input is read. `file`: media on this machine. `playlist`: a local manifest. `web`: HLS, DASH or media over HTTP. The
+ * others: a transport stream, or what RTMP carries, as it is sent.
+ */
+export type InputKind = 'file' | 'playlist' | 'web' | 'rtmp' | 'srt' | 'udp' | 'rtp';
 
 /** Checks one stream and fills in the defaults. Throws {@link IngestError} naming the field. */
 export function parseStreamSpec(value: unknown): StreamSpec {
@@ -51,23 +71,47 @@ export function parseStreamSpec(value: unknown): StreamSpec {
     throw new IngestError(`stream specification: ${field}: ${issue.message}`);
   }
   const spec = parsed.data;
-  if (inputKindOf(spec.input) === 'hls' && spec.loop) {
-    throw new IngestError(`${spec.input}: a live input cannot be looped; leave --loop out`);
+  const kind = inputKindOf(spec.input);
+  if (spec.loop && kind !== 'file') {
+    throw new IngestError(`${spec.input}: only a file can be looped; leave --loop out`);
   }
-  return spec;
+  if (spec.listen && kind !== 'rtmp' && kind !== 'srt') {
+    throw new IngestError(`${spec.input}: only rtmp: and srt: inputs can listen; leave "listen" out`);
+  }
+  spec.allow.forEach(parseAllowRule);
+  const isNamed = spec.renditions !== 'all' && spec.renditions !== 'best';
+  return isNamed && spec.renditionId === 'main' ? { ...spec, renditionId: spec.renditions } : spec;
 }
 
-/** Tells files from HLS by the scheme. Throws {@link IngestError} for schemes that a probe must not open. */
+/** Tells inputs apart by their scheme. Throws {@link IngestError} for schemes that a probe must not open. */
 export function inputKindOf(input: string): InputKind {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(input)?.[1]?.toLowerCase();
-  if (scheme === 'http' || scheme === 'https') return 'hls';
-  if (scheme === undefined) return 'file';
+  if (scheme === undefined) return /\.(m3u8|mpd)$/i.test(input) ? 'playlist' : 'file';
+  const kind = KINDS[scheme];
+  if (kind !== undefined && URL.canParse(input)) return kind;
+  const wrong =
+    kind === undefined ? `inputs of the kind "${scheme}:" are not read` : 'is no address that can be read';
   throw new IngestError(
-    `${input}: inputs of the kind "${scheme}:" are not read; give the path of a file (./ in front of a name with a colon) or the http(s) address of an HLS playlist`,
+    `${input}: ${wrong}; give the path of a file (./ in front of a name with a colon) or an http(s), rtmp(s), srt, udp or rtp address`,
   );
+}
+
+/** Whether it goes on by itself, read or not: what is not read in time is lost. */
+export function isLiveKind(kind: InputKind): boolean {
+  return kind !== 'file' && kind !== 'playlist';
 }
 
 /** Absolute path of a file input. */
 export function filePathOf(input: string): string {
   return resolve(input);
 }
+
+const KINDS: { readonly [scheme: string]: InputKind } = {
+  http: 'web',
+  https: 'web',
+  rtmp: 'rtmp',
+  rtmps: 'rtmp',
+  srt: 'srt',
+  udp: 'udp',
+  rtp: 'rtp',
+};
