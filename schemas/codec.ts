@@ -7,7 +7,7 @@
  */
 import { parseSchema, schemaText } from './avsc-files.ts';
 import { addUpDifferences, toDifferences } from './column-differences.ts';
-import { messageOf, SchemaError, UnknownSchemaId } from './errors.ts';
+import { messageOf, SchemaError, type SchemaErrorCode, UnknownSchemaId } from './errors.ts';
 import {
   expectEnd,
   invalidField,
@@ -172,14 +172,17 @@ export class WriterSchemas {
       return asMeant(topic, resolvingReader(parseSchema(schemaText(schema.file)), writer));
     } catch (error) {
       if (!(error instanceof SchemaError)) throw error;
-      // Kept like a reader: a partition full of such records must not resolve the schemas again for each. Not the error
-      // itself: its stack would keep whoever asked first, with all that it holds.
-      const { code, message } = error;
-      return () => {
-        throw new SchemaError(code, message);
-      };
+      // Kept like a reader: a partition full of such records must not resolve the schemas again for each.
+      return refusing(error.code, error.message);
     }
   }
+}
+
+/** Not within reach of the first error: its stack would keep whoever asked, with all that it holds. */
+function refusing(code: SchemaErrorCode, message: string): ValueReader {
+  return () => {
+    throw new SchemaError(code, message);
+  };
 }
 
 const MAGIC = 0;
