@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import type { WireRequest } from './kafka-wire.ts';
 import { LogError } from './port.ts';
+import { SpareBuffers } from './spare-buffers.ts';
 
 /** As in kafkajs's own configuration. */
 export type Security = {
@@ -210,7 +211,7 @@ function framingSocket({ host, port, onConnect }: SocketOptions, beforeEach: () 
           socket.destroy(new Error(`what it says is not Kafka's protocol: an answer of ${bytes} bytes`));
           return false;
         }
-        frame = Buffer.allocUnsafeSlow(4 + bytes);
+        frame = ANSWERS.take(4 + bytes).subarray(0, 4 + bytes);
         frame.set(size);
         filled = 4;
         sizeFilled = 0;
@@ -240,6 +241,12 @@ type SocketOptions = {
   readonly onConnect: () => void;
 };
 
+/** Takes the memory of an answer back, whole, once nobody looks at any part of it any more. */
+export function recycleAnswer(payload: Uint8Array): void {
+  ANSWERS.give(payload);
+}
+
+const ANSWERS = new SpareBuffers(16);
 const READ_BYTES = 128 * 1024;
 /** Far above what is ever asked for; four letters, or the first bytes of TLS, are more. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;

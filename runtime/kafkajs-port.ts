@@ -23,7 +23,7 @@ import {
   readProduceResponse,
 } from './kafka-wire.ts';
 import { KafkajsCluster } from './kafkajs-cluster.ts';
-import type { Security } from './kafkajs-connection.ts';
+import { recycleAnswer, type Security } from './kafkajs-connection.ts';
 import * as groups from './kafkajs-groups.ts';
 import * as topics from './kafkajs-topics.ts';
 import * as transactions from './kafkajs-transactions.ts';
@@ -275,8 +275,9 @@ class KafkajsPort implements AdminPort {
     if (errorCode !== ERROR.none) throw kafkaError(errorCode, `fetching from ${leader}`);
     const fetched: FetchedPartition[] = [];
     const failures: LogError[] = [];
+    const release = releaseOf(payload, partitions);
     for (const one of partitions) {
-      if (one.errorCode === ERROR.none) fetched.push(fetchedOf(one));
+      if (one.errorCode === ERROR.none) fetched.push(fetchedOf(one, release));
       else failures.push(await this.#notFetched(one, requests));
     }
     return { partitions: fetched, failures };
@@ -362,16 +363,21 @@ function resultOf({ topic, partition, baseOffset, logAppendTimeMs }: ProducedPar
   return { topic, partition, baseOffset, logAppendTimeMs };
 }
 
-function fetchedOf({
-  topic,
-  partition,
-  batches,
-  aborted,
-  start,
-  stableEnd,
-  highWatermark,
-}: PartitionFetched): FetchedPartition {
-  return { topic, partition, batches, aborted, bounds: { start, stableEnd, highWatermark } };
+function fetchedOf(one: PartitionFetched, release: () => void): FetchedPartition {
+  const { topic, partition, batches, aborted, start, stableEnd, highWatermark } = one;
+  const bounds = { start, stableEnd, highWatermark };
+  return batches.length === 0
+    ? { topic, partition, batches, aborted, bounds }
+    : { topic, partition, batches, aborted, bounds, release };
+}
+
+/** To be called once for each partition with batches; the last call takes the answer's memory back. */
+function releaseOf(payload: Uint8Array, partitions: readonly PartitionFetched[]): () => void {
+  let left = partitions.filter(({ batches }) => batches.length > 0).length;
+  return () => {
+    left -= 1;
+    if (left === 0) recycleAnswer(payload);
+  };
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

@@ -274,9 +274,10 @@ export class MemoryBroker {
       const { topic, partition, offset } = request;
       const bytesMax = Math.floor(bytesLeft / (requests.length - i));
       const plain: FetchShape = { earlierBatches: 0, bytesMax };
-      const { batches, aborted } = log.read(offset, this.#shapeFetch?.(request, plain) ?? plain);
-      bytesLeft = Math.max(0, bytesLeft - batches.length);
-      return { topic, partition, batches, bounds: log.bounds, aborted };
+      const { batches: stored, aborted } = log.read(offset, this.#shapeFetch?.(request, plain) ?? plain);
+      bytesLeft = Math.max(0, bytesLeft - stored.length);
+      const batches = stored.slice();
+      return { topic, partition, batches, bounds: log.bounds, aborted, release: () => spoil(batches) };
     });
   }
 
@@ -339,4 +340,9 @@ function unknownTopics(names: readonly string[]): LogError {
 
 function bytesOf(text: Uint8Array | string | null): Uint8Array | null {
   return typeof text === 'string' ? new TextEncoder().encode(text) : text;
+}
+
+/** Whoever still looks at what was given back shall see it. */
+function spoil(bytes: Uint8Array): void {
+  bytes.fill(0xdb);
 }

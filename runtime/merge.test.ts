@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { enqueue, type MergeSource, newChannel, nextOf, type PendingRecord, take } from './merge.ts';
+import { enqueue, type MergeSource, newChannel, nextOf, take, WaitingRecord } from './merge.ts';
 
-const record = (offset: number, timestampMs: number): PendingRecord => ({
-  offset,
-  timestampMs,
-  key: null,
-  value: null,
-  headers: [],
-});
+const record = (offset: number, timestampMs: number): WaitingRecord =>
+  WaitingRecord.of({ offset, timestampMs, key: null, value: null, headers: [] });
 
 const source = (order: number, channels = 1): MergeSource => ({
   topic: `t${order}`,
@@ -25,7 +20,7 @@ test('a record waits until every other input has passed its time', () => {
   assert.equal(waiting.kind === 'blocked' && waiting.on, b);
   enqueue(b.channels[0]!, record(0, 11));
   const ready = nextOf([a, b]);
-  assert.equal(ready.kind === 'ready' && ready.next.timeMs, 10);
+  assert.equal(ready.kind === 'ready' && ready.timeMs, 10);
 });
 
 test('at equal times the earlier input goes first, and a later one waits for it', () => {
@@ -43,8 +38,8 @@ test('a clock that jumps back does not take the order with it', () => {
   enqueue(a.channels[0]!, record(1, 40));
   const times = [];
   for (let state = nextOf([a]); state.kind === 'ready'; state = nextOf([a])) {
-    times.push(state.next.timeMs);
-    take(state.next);
+    times.push(state.timeMs);
+    take(state);
   }
   assert.deepEqual(times, [100, 100]);
 });
@@ -73,7 +68,7 @@ test('the merged order is the same for every order of arrival', () => {
         const got: string[] = [];
         const drain = () => {
           for (let state = nextOf(sources); state.kind === 'ready'; state = nextOf(sources)) {
-            got.push(`${state.next.source.order}/${take(state.next).offset}`);
+            got.push(`${state.source.order}/${take(state).offset}`);
           }
         };
         while (sent.some((n, i) => n < inputs[i]!.length)) {

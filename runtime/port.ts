@@ -49,6 +49,11 @@ export type FetchedPartition = TopicPartition & {
   readonly batches: Uint8Array;
   readonly bounds: LogBounds;
   readonly aborted: readonly AbortedTransaction[];
+  /**
+   * Gives the memory of `batches` back to the port: nobody may look at any view of it any more. At most once; who never
+   * calls it leaves the memory to be collected.
+   */
+  readonly release?: () => void;
 };
 
 /** Identity that a transactional producer gets from its coordinator. A greater epoch fences every smaller one. */

@@ -327,6 +327,7 @@ function fieldSize(length: number): number {
 }
 
 function headersSize(headers: readonly LogHeader[]): number {
+  if (headers.length === 0) return 1;
   let size = layout.varintSize(headers.length);
   for (const [name, value] of headers)
     size += fieldSize(headerNameBytes(name).length) + fieldSize(value.length);
@@ -335,6 +336,7 @@ function headersSize(headers: readonly LogHeader[]): number {
 
 function writeHeaders(bytes: Uint8Array, start: number, headers: readonly LogHeader[]): number {
   let at = layout.writeVarint(bytes, start, headers.length);
+  if (headers.length === 0) return at;
   for (const [name, value] of headers) {
     const nameBytes = headerNameBytes(name);
     at = writeField(bytes, at, nameBytes, 0, nameBytes.length);

@@ -12,7 +12,7 @@
 
 import { compareKeys } from './key-order.ts';
 import { StateError } from './state.ts';
-import { type Entry, type Slot, StateStore } from './state-store.ts';
+import { type Entry, NO_TIMERS, type Slot, StateStore } from './state-store.ts';
 import { NodeContext, type Surroundings } from './surroundings.ts';
 import { TimerQueue } from './timer-queue.ts';
 import type { Effect, Origin, ReducerNode, SinkEdge, SinkNode, StepInput, Topology } from './topology.ts';
@@ -298,6 +298,7 @@ export class ReducerGraph {
       this.#timers.move(timer, dueMs);
       return;
     }
+    if (slot.timers === NO_TIMERS) slot.timers = [];
     slot.timers.push(this.#timers.add(slot, slot.node.name, slot.key, name, dueMs));
   }
 

@@ -25,7 +25,8 @@ export type Slot<Node> = {
   savedIn: Uint8Array | null;
   savedStart: number;
   savedEnd: number;
-  readonly timers: Timer<Slot<Node>>[];
+  /** {@link NO_TIMERS} until one is set: most slots never have any. */
+  timers: Timer<Slot<Node>>[];
   /** False once it was forgotten. */
   isKept: boolean;
 };
@@ -299,7 +300,7 @@ export class StateStore<Node> {
       savedIn: null,
       savedStart: 0,
       savedEnd: 0,
-      timers: [],
+      timers: NO_TIMERS,
       isKept: true,
     };
     entry.slots[place] = slot;
@@ -365,6 +366,8 @@ export class StateStore<Node> {
 }
 
 const NO_BYTES = new Uint8Array(0);
+/** Never written to. */
+export const NO_TIMERS: never[] = [];
 /** A slab is twice the one before it, so that a store with a few keys costs little. */
 const SLAB_BYTES_MIN = 1024;
 const SLAB_BYTES_MAX = 1024 * 1024;

@@ -19,6 +19,7 @@ import {
   type PendingRecord,
   queuedOf,
   take,
+  WaitingRecord,
 } from './merge.ts';
 import type { OutputDraft } from './output-draft.ts';
 import { partitionOf } from './partitioner.ts';
@@ -45,6 +46,8 @@ import { WarmUp } from './warm-up.ts';
 export type ValueCodec = {
   /** Throws {@link UnknownSchemaId} when the schema has to be fetched first, anything else for bad bytes. */
   decode(topic: string, bytes: Uint8Array): unknown;
+  /** The same for `bytes[start, end)`. */
+  readonly decodeRange?: (topic: string, bytes: Uint8Array, start: number, end: number) => unknown;
   encode(topic: string, value: unknown): Uint8Array;
   /** The same without a buffer for each value: `bytes[0, pos)`, valid until the next value is encoded. */
   readonly encodeShared?: (
@@ -104,7 +107,9 @@ export class TaskCore {
   readonly #context: TaskSurroundings;
   readonly #output: TaskOutput;
   #timeMs = 0;
-  #current: Located | null = null;
+  #source: MergeSource | null = null;
+  /** The one that is being processed. */
+  #record: PendingRecord | null = null;
   /** One of the reducers left the current record out; it may be more than one, and counts once. */
   #isLeftOut = false;
 
@@ -135,14 +140,15 @@ export class TaskCore {
    * channel that it is in, the first one where it is in all.
    */
   offer(source: MergeSource, record: PendingRecord): number {
+    const waiting = WaitingRecord.of(record);
     const writer = source.channels.length === 1 ? 0 : writerOf(source, record);
     if (writer !== null || decodeControl(record.headers) === null) {
       // nobody's: it waits its turn among the first writer's, and is refused then
-      enqueue(source.channels[writer ?? 0]!, record);
+      enqueue(source.channels[writer ?? 0]!, waiting);
       return writer ?? 0;
     }
     // a configuration from outside, say: it holds for every writer
-    for (const channel of source.channels) enqueue(channel, record);
+    for (const channel of source.channels) enqueue(channel, waiting);
     return 0;
   }
 
@@ -151,17 +157,17 @@ export class TaskCore {
     const state = nextOf(this.sources);
     if (state.kind === 'empty') return state;
     if (state.kind === 'blocked') return state;
-    const { source, channel } = state.next;
+    const { source, channel } = state;
     const record = channel.queue[channel.head]!;
-    const control = record.value === null ? decodeControl(record.headers) : null;
+    const control = record.valueStart < 0 ? decodeControl(record.headers) : null;
     if (control !== null) {
       if (control !== 'unknown' && control.kind === 'config-effective') {
         if (this.#options.configOf(control.configHash) === undefined)
           return { kind: 'needs-config', hash: control.configHash };
       }
-      this.#take(state.next);
+      this.#take(state);
       // a broker's clock may be put back; what a task writes carries the time at which it took it
-      const saidAtMs = (source as Source).external ? state.next.timeMs : record.timestampMs;
+      const saidAtMs = (source as Source).external ? state.timeMs : record.timestampMs;
       this.#applyControl(control, saidAtMs, channel);
       return PROCESSED;
     }
@@ -173,7 +179,7 @@ export class TaskCore {
       if (error instanceof UnknownSchemaId) return { kind: 'needs-schema', schemaId: error.schemaId };
       fault = error;
     }
-    this.#take(state.next);
+    this.#take(state);
     this.counts.recordsIn += 1;
     if (fault !== null) {
       const code = codeOf(fault);
@@ -228,14 +234,15 @@ export class TaskCore {
     );
   }
 
-  #process(source: MergeSource, record: PendingRecord, value: unknown): void {
-    const key = readUtf8(record.key!, 0, record.key!.length);
+  #process(source: MergeSource, record: WaitingRecord, value: unknown): void {
+    const key = readUtf8(record.keyIn, record.keyStart, record.keyEnd);
     const origin: Origin = { topic: source.topic, partition: source.partition, offset: record.offset };
-    this.#current = { topic: source.topic, partition: source.partition, record };
+    this.#source = source;
+    this.#record = record;
     this.#isLeftOut = false;
     const isPartial = this.#options.warmUp !== undefined && isMarkedPartial(record.headers);
     this.graph.process(source.topic, key, value, this.#timeMs, origin, this.#context, isPartial);
-    this.#current = null;
+    this.#record = null;
     if (this.#isLeftOut) this.counts.leftOut += 1;
     else this.counts.processed += 1;
   }
@@ -295,20 +302,27 @@ export class TaskCore {
     this.#sayToReaders({ kind: 'config-effective', configHash });
   }
 
-  #decode(source: Source, record: PendingRecord): unknown {
+  #decode(source: Source, record: WaitingRecord): unknown {
     const { topic } = source;
     if (source.channels.length > 1 && writerOf(source, record) === null)
       throw new BadRecord('no-source-task', `no header ${SOURCE_TASK_HEADER} names the task that wrote it`);
-    if (record.key === null) throw new BadRecord('no-key', 'the record has no key');
-    if (record.value === null)
+    if (record.keyStart < 0) throw new BadRecord('no-key', 'the record has no key');
+    if (record.valueStart < 0)
       throw new BadRecord('no-value', 'the record has neither a value nor a control header');
-    if (source.keyed && partitionOf(record.key, this.#output.partitionsOf(topic)) !== source.partition) {
+    if (source.keyed && !this.#isPartitionOf(source, record)) {
       throw new BadRecord(
         'wrong-partition',
         `murmur2 of its key names another partition than ${source.partition}`,
       );
     }
-    return this.#options.codec.decode(topic, record.value);
+    const { codec } = this.#options;
+    return codec.decodeRange === undefined
+      ? codec.decode(topic, record.value!)
+      : codec.decodeRange(topic, record.valueIn, record.valueStart, record.valueEnd);
+  }
+
+  #isPartitionOf({ topic, partition }: Source, { keyIn, keyStart, keyEnd }: WaitingRecord): boolean {
+    return partitionOf(keyIn, this.#output.partitionsOf(topic), keyStart, keyEnd) === partition;
   }
 
   #graphEvents(): GraphEvents {
@@ -322,14 +336,14 @@ export class TaskCore {
         countOne(this.counts.dropped, reason);
       },
       onLate: (reason) => {
-        const at = this.#current;
+        const at = this.#located();
         this.#isLeftOut = true;
         this.counts.late += 1;
         if (at === null) return;
         this.#sideline('late-records', at, 'late', reason);
       },
       onDeadLetter: (code, reason) => {
-        const at = this.#current;
+        const at = this.#located();
         this.#isLeftOut = true;
         if (at === null)
           throw new Error(`a timer asked for a dead letter (${code}: ${reason}): only records can be one`);
@@ -337,6 +351,14 @@ export class TaskCore {
         this.#sideline('dead-letters', at, code, reason);
       },
     };
+  }
+
+  /** The record that is being processed, with its place; null while a timer fires. */
+  #located(): Located | null {
+    const record = this.#record;
+    return record === null
+      ? null
+      : { topic: this.#source!.topic, partition: this.#source!.partition, record };
   }
 
   /** Keeps what could not be used, whole and with its place, where a person can look at it. */

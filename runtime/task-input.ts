@@ -1,7 +1,7 @@
 /** One partition that a task reads: what was fetched of it waits here, as the bytes it came in, until the merge wants it. */
 import { CommittedReader } from './committed-reader.ts';
 import { isTick } from './control-records.ts';
-import { isStarved } from './merge.ts';
+import { isStarved, WaitingRecord } from './merge.ts';
 import type { FetchedPartition, FetchRequest, LogBounds } from './port.ts';
 import { newestMsOf, wholeBatchesEnd } from './record-batch.ts';
 import type { TaskCore } from './task-core.ts';
@@ -13,6 +13,8 @@ export class TaskInput {
   /** Oldest first; the reader walks the first one. */
   readonly #fetched: FetchedPartition[] = [];
   #isWalking = false;
+  /** Walked to its end, but records of it may still wait in the merge; oldest first. */
+  readonly #walked: { readonly end: number; readonly release: () => void }[] = [];
   /** First offset that was not fetched. */
   #fetchedTo: number;
   #bounds: LogBounds;
@@ -66,7 +68,10 @@ export class TaskInput {
 
   /** Takes what the port answered to `request`; an answer to another one is not taken. */
   offer(fetched: FetchedPartition, requestedOffset: number, nowMs: number): void {
-    if (requestedOffset !== this.#fetchedTo) return;
+    if (requestedOffset !== this.#fetchedTo) {
+      fetched.release?.();
+      return;
+    }
     this.#bounds = fetched.bounds;
     if (fetched.batches.length === 0) return;
     this.#fetched.push(fetched);
@@ -82,6 +87,7 @@ export class TaskInput {
    * A few at a time: what is queued lives long enough to cost, what stays in its bytes does not. Throws `corrupt-batch`.
    */
   refill(core: TaskCore, nowMs: number): boolean {
+    this.#releaseWalked();
     const { source } = this;
     const reader = this.#reader;
     let queued = 0;
@@ -95,21 +101,45 @@ export class TaskInput {
       if (!reader.next()) {
         source.fetchOffset = reader.position;
         this.#isWalking = false;
-        this.#fetched.shift();
+        const { release } = this.#fetched.shift()!;
+        if (release !== undefined) this.#walked.push({ end: reader.position, release });
         continue;
       }
       const { cursor } = reader;
-      const { offset, timestampMs } = cursor;
-      const value = cursor.value();
+      const { bytes, valueStart } = cursor;
       const headers = cursor.headers();
-      const channel = core.offer(source, { offset, timestampMs, key: cursor.key(), value, headers });
+      const record = new WaitingRecord(
+        cursor.offset,
+        cursor.timestampMs,
+        bytes,
+        cursor.keyStart,
+        cursor.keyEnd,
+        bytes,
+        valueStart,
+        cursor.valueEnd,
+        headers,
+      );
+      const channel = core.offer(source, record);
       source.fetchOffset = reader.position;
       queued += 1;
       // a seal is a word of its writer; a tick only says that some reader went on without one
-      if (value !== null || !isTick(headers)) this.writers[channel]!.spokenAtMs = nowMs;
+      if (valueStart >= 0 || !isTick(headers)) this.writers[channel]!.spokenAtMs = nowMs;
     }
     return queued > 0;
   }
+
+  /** Between two steps nobody looks at a record that the merge does not have any more. */
+  #releaseWalked(): void {
+    while (this.#walked.length > 0 && isBehind(this.source, this.#walked[0]!.end))
+      this.#walked.shift()!.release();
+  }
+}
+
+/** Whether no record before `offset` waits. */
+function isBehind({ channels }: Source, offset: number): boolean {
+  for (const { queue, head } of channels)
+    if (head < queue.length && queue[head]!.offset < offset) return false;
+  return true;
 }
 
 const REFILL_RECORDS = 64;

@@ -1,6 +1,6 @@
 /** Values to bytes and back for the runtime: the generated codec of `schemas/` with a table of what the registry knows. */
 import { schemaText } from '../schemas/avsc-files.ts';
-import { decodeValue, encodeShared, encodeValue, WriterSchemas } from '../schemas/codec.ts';
+import { decodeRange, decodeValue, encodeShared, encodeValue, WriterSchemas } from '../schemas/codec.ts';
 import { learnWriterSchema, lookUpSchemaIds, type Registry, RegistryError } from '../schemas/registry.ts';
 import {
   isTopicName,
@@ -23,6 +23,7 @@ export function valueCodec(
 ): FetchingCodec {
   return {
     decode: (topic, bytes) => decodeValue(known(topic), bytes, writers),
+    decodeRange: (topic, bytes, start, end) => decodeRange(known(topic), bytes, start, end, writers),
     encode: (topic, value) => {
       const name = known(topic);
       return encodeValue(name, idOf(name), value as RecordOf[typeof name]);

@@ -1,4 +1,5 @@
 /** The protocol's primitive types (Kafka protocol guide, "Protocol Primitive Types"): big-endian, lengths in front. */
+import { SpareBuffers } from './spare-buffers.ts';
 
 export function stringSize(text: string | null): number {
   return 2 + (text === null ? 0 : Buffer.byteLength(text));
@@ -14,12 +15,7 @@ export class WireWriter {
    * that {@link recycle} was given where one is large enough.
    */
   constructor(sizeMax: number) {
-    if (sizeMax < SPARE_BYTES_MIN) this.#bytes = Buffer.allocUnsafeSlow(sizeMax);
-    else {
-      const at = spares.findIndex(({ length }) => length >= sizeMax);
-      const [spare] = at < 0 ? [] : spares.splice(at, 1);
-      this.#bytes = spare ?? Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(sizeMax)));
-    }
+    this.#bytes = SPARES.take(sizeMax);
   }
 
   int8(value: number): this {
@@ -75,21 +71,12 @@ export class WireWriter {
   }
 }
 
-/**
- * Gives what was `written` back, once it was answered: nobody may hold it any more. Large requests come many times a second,
- * and memory outside the heap makes V8 collect the whole heap ever so often.
- */
+/** Gives what was `written` back, once it was answered: nobody may hold it any more. */
 export function recycle(written: Uint8Array): void {
-  const { buffer } = written;
-  if (buffer.byteLength < SPARE_BYTES_MIN || buffer.byteLength > SPARE_BYTES_MAX) return;
-  if (spares.length === SPARES_MAX) spares.shift();
-  spares.push(Buffer.from(buffer as ArrayBuffer));
+  SPARES.give(written);
 }
 
-const SPARE_BYTES_MIN = 64 * 1024;
-const SPARE_BYTES_MAX = 4 * 1024 * 1024;
-const SPARES_MAX = 8;
-const spares: Buffer[] = [];
+const SPARES = new SpareBuffers(8);
 
 /** Reads what fits; throws a RangeError where the bytes end too early. */
 export class WireReader {

@@ -5,7 +5,7 @@
 import { messageOf } from '../schemas/errors.ts';
 import { FetchAhead } from './fetch-ahead.ts';
 import type { GroupSession, OpenGroup } from './group-session.ts';
-import { type Clock, LogError, type LogPort } from './port.ts';
+import { type Clock, type FetchedPartition, LogError, type LogPort } from './port.ts';
 import { hasSnapshotTopic } from './snapshot.ts';
 import type { FinishedTransaction } from './take-over.ts';
 import {
@@ -187,8 +187,9 @@ export class Worker {
 
   async #takeFetched(): Promise<void> {
     try {
-      for (const { partition, requestedOffset } of this.#fetch.take()) {
-        const tasks = this.#tasksOf.get(`${partition.topic}/${partition.partition}`) ?? [];
+      for (const { partition: fetched, requestedOffset } of this.#fetch.take()) {
+        const tasks = this.#tasksOf.get(`${fetched.topic}/${fetched.partition}`) ?? NO_TASKS;
+        const partition = tasks.size > 1 ? shared(fetched) : fetched;
         for (const task of tasks) task.offer(partition, requestedOffset);
         this.#retriesInRow = 0;
       }
@@ -319,6 +320,13 @@ export class Worker {
       Math.min(BACKOFF_MS * 2 ** Math.min(this.#retriesInRow, 6), BACKOFF_MS_MAX),
     );
   }
+}
+
+const NO_TASKS: ReadonlySet<Task> = new Set();
+
+/** One of several readers cannot tell when the others are done with it. */
+function shared({ release, ...fetched }: FetchedPartition): FetchedPartition {
+  return fetched;
 }
 
 type Totals = {

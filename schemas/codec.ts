@@ -75,18 +75,32 @@ export function decodeValue<T extends TopicName>(
   bytes: Uint8Array,
   writers: WriterSchemas,
 ): RecordOf[T] {
-  const read = writers.readerOf(topic, schemaIdOf(bytes));
-  return read(bytes, FRAMING_BYTES) as RecordOf[T];
+  return decodeRange(topic, bytes, 0, bytes.length, writers);
+}
+
+/** The same for the value in `bytes[start, end)`. */
+export function decodeRange<T extends TopicName>(
+  topic: T,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  writers: WriterSchemas,
+): RecordOf[T] {
+  const read = writers.readerOf(topic, schemaIdOf(bytes, start, end));
+  return read(bytes, start + FRAMING_BYTES, end) as RecordOf[T];
 }
 
 /** Id of the schema that a record was written with; `bad-framing` when there is none. */
-export function schemaIdOf(bytes: Uint8Array): number {
-  if (bytes.length < FRAMING_BYTES) {
-    throw new SchemaError('bad-framing', `${bytes.length} bytes, too few for a magic byte and a schema id`);
+export function schemaIdOf(bytes: Uint8Array, start = 0, end = bytes.length): number {
+  if (end - start < FRAMING_BYTES) {
+    throw new SchemaError('bad-framing', `${end - start} bytes, too few for a magic byte and a schema id`);
   }
-  if (bytes[0] !== MAGIC)
-    throw new SchemaError('bad-framing', `begins with byte ${bytes[0]}, not with magic 0`);
-  return ((bytes[1]! << 24) | (bytes[2]! << 16) | (bytes[3]! << 8) | bytes[4]!) >>> 0;
+  if (bytes[start] !== MAGIC)
+    throw new SchemaError('bad-framing', `begins with byte ${bytes[start]}, not with magic 0`);
+  return (
+    ((bytes[start + 1]! << 24) | (bytes[start + 2]! << 16) | (bytes[start + 3]! << 8) | bytes[start + 4]!) >>>
+    0
+  );
 }
 
 /** The Avro body of a framed value: what two runs are compared by, because ids differ between registries. */
@@ -203,8 +217,8 @@ function asWritten<T extends TopicName>(topic: T, value: RecordOf[T]): RecordOf[
 
 function asMeant(topic: TopicName, read: ValueReader): ValueReader {
   if (topic !== 'frame-features') return read;
-  return (bytes, start) => {
-    const record = read(bytes, start) as FrameFeatures;
+  return (bytes, start, end) => {
+    const record = read(bytes, start, end) as FrameFeatures;
     if (record.columnsAreDifferences) addUpDifferences(record);
     return record;
   };
@@ -216,8 +230,8 @@ function unreadable(): never {
 
 function generatedReader<T>(schema: RecordSchema<T>): ValueReader {
   const cursor = readCursor(NO_BYTES);
-  return (bytes, start) => {
-    moveTo(cursor, bytes, start);
+  return (bytes, start, end) => {
+    moveTo(cursor, bytes, start, end);
     const value = schema.read(cursor);
     expectEnd(cursor);
     return value;

@@ -23,7 +23,7 @@ import {
 export type WriterSchema = { readonly type: avro.Type; readonly fingerprint: string };
 
 /** Reads the value that begins at `start` and ends with the bytes. */
-export type ValueReader = (bytes: Uint8Array, start: number) => unknown;
+export type ValueReader = (bytes: Uint8Array, start: number, end: number) => unknown;
 
 /** Throws when the text is no Avro schema. */
 export function writerSchema(text: string): WriterSchema {
@@ -45,11 +45,11 @@ export function resolvingReader(reader: avro.Type, writer: WriterSchema): ValueR
       },
     );
   }
-  return (bytes, start) => {
-    const cursor = readCursor(bytes, start);
+  return (bytes, start, end) => {
+    const cursor = readCursor(bytes, start, end);
     walk(writer.type, cursor, 0);
     expectEnd(cursor);
-    const body = Buffer.from(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
+    const body = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
     try {
       return plain(reader.fromBuffer(body, resolver));
     } catch (cause) {

@@ -21,13 +21,13 @@ export function readCursor(bytes: Uint8Array, pos = 0, end = bytes.length): Read
 }
 
 /** Goes to other bytes: the cursor of {@link readCursor} used again, which is cheap for neighbours in the same memory. */
-export function moveTo(cursor: ReadCursor, bytes: Uint8Array, pos: number): void {
+export function moveTo(cursor: ReadCursor, bytes: Uint8Array, pos: number, end = bytes.length): void {
   const { buffer } = bytes;
   if (cursor.view.buffer !== buffer) cursor.view = new DataView(buffer);
   cursor.viewStart = bytes.byteOffset;
   cursor.bytes = bytes;
   cursor.pos = pos;
-  cursor.end = bytes.length;
+  cursor.end = end;
 }
 
 export function readBoolean(cursor: ReadCursor): boolean {

@@ -83,16 +83,18 @@ export function reportCodec(): FetchingCodec {
     else throw new Error(`this codec has no schema for ${topic}`);
     return writing;
   };
+  const decodeRange = (topic: string, bytes: Uint8Array, start: number, end: number): PlayerReport => {
+    const schemaId = schemaIdOf(bytes, start, end);
+    if (topic !== REPORTS_TOPIC || schemaId !== REPORT_ID)
+      throw new Error(`this codec does not read schema ${schemaId} of ${topic}`);
+    moveTo(reading, bytes, start + FRAMING_BYTES, end);
+    const value = readReport(reading);
+    expectEnd(reading);
+    return value;
+  };
   return {
-    decode(topic, bytes) {
-      const schemaId = schemaIdOf(bytes);
-      if (topic !== REPORTS_TOPIC || schemaId !== REPORT_ID)
-        throw new Error(`this codec does not read schema ${schemaId} of ${topic}`);
-      moveTo(reading, bytes, FRAMING_BYTES);
-      const value = readReport(reading);
-      expectEnd(reading);
-      return value;
-    },
+    decode: (topic, bytes) => decodeRange(topic, bytes, 0, bytes.length),
+    decodeRange,
     encode(topic, value) {
       const { bytes, pos } = encodeShared(topic, value);
       return bytes.subarray(0, pos).slice();
