@@ -127,7 +127,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'return blocker === null || blocker !== null',
   }),
   mutation('of records of one moment the first to arrive goes first', {
-    find: 'const canTie = before && channel.boundMs === best.timeMs;',
+    find: 'const canTie = before && channel.boundMs === timeMs;',
     replace: 'const canTie = false;',
   }),
   mutation('a busy partition is ticked', {
