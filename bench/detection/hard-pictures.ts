@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import type { SeededRandom } from '../../runtime/seeded-random.ts';
 import { CODECS, type PictureCodec, pickCodec } from './encode.ts';
-import { contentPictures, loopOf, type Pictures, SMALL, stillOf, TINY } from './pictures.ts';
+import { contentPictures, loopOf, type Pictures, type Size, SMALL, stillOf, TINY } from './pictures.ts';
 import type { Workshop } from './workshop.ts';
 
 export type ShownPictures = {
@@ -49,8 +49,18 @@ async function content(
   filters: readonly string[],
   codec: PictureCodec = pickCodec(random),
 ): Promise<ShownPictures> {
-  const pictures = await contentPictures(workshop, random.pick(['film', 'city', 'pan']), SMALL, random);
+  const pictures = await contentPictures(
+    workshop,
+    random.pick(['film', 'city', 'pan']),
+    sizeOf(random),
+    random,
+  );
   return shown(pictures, filters, codec);
+}
+
+/** Three of four as small as what the features are measured on. */
+function sizeOf(random: SeededRandom): Size {
+  return random.chance(750) ? TINY : SMALL;
 }
 
 function shown(pictures: Pictures, filters: readonly string[], codec: PictureCodec): ShownPictures {
@@ -86,7 +96,7 @@ async function dark(workshop: Workshop, random: SeededRandom): Promise<ShownPict
   return content(
     workshop,
     random,
-    [`lutyuv=y='16+(val-16)*${k}'`, lamp, `noise=alls=${2 + random.below(5)}:allf=t`],
+    [`lutyuv=y='16+(val-16)*${k}'`, lamp, `noise=alls=${1 + random.below(4)}:allf=t`],
     FINE,
   );
 }
@@ -100,8 +110,8 @@ async function slides(
 ): Promise<ShownPictures> {
   const clip = await loopOf(workshop, random.pick(['film', 'city']));
   const every = fromS + random.below(toS - fromS + 1);
-  const grain = `noise=alls=${7 + random.below(7)}:allf=t`;
-  const filters = [`fps=1/${every}`, 'scale=320:180', 'setsar=1', 'fps=25', grain];
+  const grain = `noise=alls=${4 + random.below(5)}:allf=t`;
+  const filters = [`fps=1/${every}`, 'scale=160:90', 'setsar=1', 'fps=25', grain];
   return {
     inputs: ['-stream_loop', '-1', '-i', clip],
     framesPerSecond: 25,
@@ -118,7 +128,7 @@ async function faces(workshop: Workshop, random: SeededRandom): Promise<ShownPic
   const [x, y] = [30 + random.below(30), 30 + random.below(30)];
   const grain = random.chance(500) ? `,noise=alls=${1 + random.below(3)}:allf=t` : '';
   const graph =
-    `[0:v]scale=320:180,setsar=1,fps=25[s];[1:v]scale=320/${part}*2:180/${part}*2,setsar=1[m];` +
+    `[0:v]scale=160:90,setsar=1,fps=25[s];[1:v]scale=160/${part}*2:90/${part}*2,setsar=1[m];` +
     `[s][m]overlay=x=W*${x}/100:y=H*${y}/100:shortest=0${grain}[v]`;
   const inputs = ['-loop', '1', '-framerate', '25', '-i', still, '-stream_loop', '-1', '-i', moving];
   return { inputs, framesPerSecond: 25, codec: GOOD, pictureFilters: graph };
@@ -134,19 +144,19 @@ async function lowRate(workshop: Workshop, random: SeededRandom): Promise<ShownP
     `${2 * kbps}k`,
   ];
   const codec = random.pick<PictureCodec>([
-    { name: 'H.264', args: ['-c:v', 'libx264', '-preset', 'superfast', ...rate(60 + random.below(90))] },
-    { name: 'MPEG-2', args: ['-c:v', 'mpeg2video', ...rate(350 + random.below(250)), '-bf', '2'] },
-    { name: 'MPEG-4', args: ['-c:v', 'mpeg4', ...rate(200 + random.below(200))] },
+    { name: 'H.264', args: ['-c:v', 'libx264', '-preset', 'superfast', ...rate(40 + random.below(70))] },
+    { name: 'MPEG-2', args: ['-c:v', 'mpeg2video', ...rate(200 + random.below(200)), '-bf', '2'] },
+    { name: 'MPEG-4', args: ['-c:v', 'mpeg4', ...rate(120 + random.below(120))] },
   ]);
   return content(workshop, random, [], codec);
 }
 
 async function boxed(workshop: Workshop, random: SeededRandom): Promise<ShownPictures> {
   const filter = random.pick([
-    'scale=320:134,pad=320:180:0:23',
-    'scale=240:180,pad=320:180:40:0',
-    'scale=100:180,pad=320:180:110:0',
-    'scale=200:112,pad=320:180:60:34',
+    'scale=160:68,pad=160:90:0:11',
+    'scale=120:90,pad=160:90:20:0',
+    'scale=50:90,pad=160:90:55:0',
+    'scale=100:56,pad=160:90:30:17',
   ]);
   return content(workshop, random, [filter, 'setsar=1']);
 }
@@ -207,8 +217,8 @@ async function dithered(workshop: Workshop, random: SeededRandom): Promise<Shown
     `[0:v]format=yuv420p,lutyuv=y='16+val*${top}/700':u=128:v=128,noise=alls=${3 + random.below(5)}:allf=t,` +
     `scroll=h=0.00${drift},setsar=1[v]`;
   const ramp = await workshop.made(['ramp'], 'pgm', async (file) => {
-    const row = Buffer.from(Array.from({ length: 320 }, (_, x) => Math.round(255 * Math.abs(1 - x / 160))));
-    writeFileSync(file, Buffer.concat([Buffer.from('P5\n320 180\n255\n'), ...Array<Buffer>(180).fill(row)]));
+    const row = Buffer.from(Array.from({ length: 160 }, (_, x) => Math.round(255 * Math.abs(1 - x / 80))));
+    writeFileSync(file, Buffer.concat([Buffer.from('P5\n160 90\n255\n'), ...Array<Buffer>(90).fill(row)]));
   });
   return {
     inputs: ['-loop', '1', '-framerate', '25', '-i', ramp],
@@ -230,17 +240,17 @@ async function soft(workshop: Workshop, random: SeededRandom, seconds: number): 
 }
 
 async function onTwos(workshop: Workshop, random: SeededRandom): Promise<ShownPictures> {
-  const pictures = await contentPictures(workshop, 'film', SMALL, random);
+  const pictures = await contentPictures(workshop, 'film', sizeOf(random), random);
   return shown(pictures, [`fps=${random.pick([12, 8, 6])}`, 'fps=24'], pickCodec(random));
 }
 
 async function ticker(workshop: Workshop, random: SeededRandom): Promise<ShownPictures> {
   const still = await stillOf(workshop, random.below(1_000));
   const page = await workshop.made(['ticker'], 'pgm', async (file) => {
-    writeFileSync(file, glyphs(640, 60, random.fork('ticker')));
+    writeFileSync(file, glyphs(320, 60, random.fork('ticker')));
   });
   const graph =
-    '[0:v]scale=320:180,setsar=1,fps=25[s];[1:v]format=yuv420p,crop=640:16:0:39,scroll=h=0.003[t];[s][t]overlay=x=0:y=H-h-6[v]';
+    '[0:v]scale=160:90,setsar=1,fps=25[s];[1:v]format=yuv420p,crop=320:16:0:39,scroll=h=0.003[t];[s][t]overlay=x=0:y=H-h-4[v]';
   const inputs = [
     '-loop',
     '1',

@@ -104,16 +104,14 @@ function limit(value: number, ceiling: number): number {
   return Math.sign(value) * (knee + (ceiling - knee) * Math.tanh((size - knee) / (ceiling - knee)));
 }
 
-/** Correlation of -0.2 to -0.4: a mix that is mostly difference. */
+/** Correlation of -0.2 to -0.4 at any time: a mix that is mostly difference. */
 async function wide(workshop: Workshop, random: SeededRandom, seconds: number): Promise<Sound> {
-  const [middle, side] = await Promise.all([
-    contentSound(workshop, 'chords', seconds, random.fork('middle')),
-    contentSound(workshop, 'crowd', seconds, random.fork('side')),
-  ]);
-  const level = (sound: Sound): number => 10 ** (levelDbfs(sound.left, 0, seconds * 1_000) / 20);
-  // Both of one power, the difference then weighted: (m - s) / (m + s) is what they correlate by.
+  // Both of one power, that swells alike: otherwise the mix is much wider for a while than over all.
+  const middle = await contentSound(workshop, 'crowd', seconds, random.fork('middle'));
+  const side = await contentSound(workshop, 'crowd', seconds, random.fork('side'));
+  // (m - w s) and (m + w s) correlate by (1 - w w) / (1 + w w).
   const correlation = -(200 + random.below(200)) / 1_000;
-  const weight = Math.sqrt((1 - correlation) / (1 + correlation)) * (level(middle) / level(side));
+  const weight = Math.sqrt((1 - correlation) / (1 + correlation));
   const left = middle.left.map((value, i) => 0.6 * (value + weight * side.left[i]!));
   const right = middle.left.map((value, i) => 0.6 * (value - weight * side.left[i]!));
   return { left, right };

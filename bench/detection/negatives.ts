@@ -2,8 +2,9 @@
  * Content that only looks like a defect, in small pictures: what decides is measured on small pictures anyhow, and hours
  * of it are cheap. Each file has one kind of picture and one kind of sound, both drawn anew for each seed.
  */
+import { renameSync, rmSync } from 'node:fs';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
-import { recorded } from './encode.ts';
+import { type Container, recorded } from './encode.ts';
 import { HARD_PICTURES, type HardPictures } from './hard-pictures.ts';
 import { HARD_SOUNDS, type HardSound } from './hard-sounds.ts';
 import type { MediaFile, MediaOrder } from './media-file.ts';
@@ -11,6 +12,8 @@ import { wavOf } from './sound.ts';
 import type { Workshop } from './workshop.ts';
 
 const SECONDS = 150;
+/** Goes up when other files are made from the same seed. */
+const VERSION = 1;
 
 /** Files of together at least `hours`, each kind of picture and of sound about as often as every other. */
 export function negativeOrders(seed: string, hours: number): readonly MediaOrder[] {
@@ -38,14 +41,14 @@ async function make(
   sound: HardSound,
 ): Promise<MediaFile> {
   const random = new SeededRandom(id);
-  const shown = await pictures.make(workshop, random, SECONDS);
-  const wav = await wavOf(workshop, await sound.make(workshop, random, SECONDS));
-  const path = await recorded(workshop, {
-    ...shown,
-    wav,
-    soundCodec: ['-c:a', 'aac', '-b:a', random.pick(['96k', '128k', '160k'])],
-    container: random.pick(['mkv', 'mp4', 'ts']),
-    seconds: SECONDS,
+  const container = random.pick<Container>(['mkv', 'mp4', 'ts']);
+  const path = await workshop.made(['negative', VERSION, id, SECONDS], container, async (file) => {
+    const shown = await pictures.make(workshop, random, SECONDS);
+    const wav = await wavOf(workshop, await sound.make(workshop, random, SECONDS));
+    const soundCodec = ['-c:a', 'aac', '-b:a', random.pick(['96k', '128k', '160k'])];
+    renameSync(await recorded(workshop, { ...shown, wav, soundCodec, container, seconds: SECONDS }), file);
+    // Hours of it would be gigabytes.
+    rmSync(wav);
   });
   return { path, durationMs: SECONDS * 1_000, truths: [] };
 }
