@@ -8,10 +8,12 @@ import type { Clock } from '../../runtime/port.ts';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
 import { hasFrontPair } from '../../topologies/detectors/audio-pair.ts';
+import { AV_SYNC_OFFSET } from '../../topologies/detectors/av-reference.ts';
 import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
 import type { Detector } from '../../topologies/detectors/sample-detector.ts';
 import { type DetectionConfig, settingsFor } from '../../topologies/detectors/settings.ts';
-import { DETECTORS, streamDetection } from '../../topologies/stream-detection.ts';
+import { DETECTORS } from '../../topologies/stream-detection.ts';
+import { comparingDetection, inOrder, REFERENCE_RENDITION, withReference } from './reference.ts';
 
 /** One defect, over and done with, or still running where the input ended. */
 export type AnalysedDefect = {
@@ -25,6 +27,8 @@ export type AnalysedDefect = {
   readonly severity: string;
   readonly confidencePermille: number;
   readonly reason: string;
+  /** Of av-sync-offset: by how much sound comes before its pictures. */
+  readonly offsetMs?: number;
 };
 
 export type Analysis = {
@@ -49,6 +53,8 @@ export type AnalysisOptions = {
   readonly forMs?: number;
   /** Settings of detectors; defaults, when left out. */
   readonly config?: DetectionConfig;
+  /** Another file or stream of the same programme: what was introduced between the two is found by comparing them. */
+  readonly reference?: string;
   readonly signal: AbortSignal;
   readonly onProgress: (coveredMs: number) => void;
 };
@@ -63,16 +69,21 @@ export class UnreadableInput extends Error {
 
 /** Throws {@link UnreadableInput}, and `IngestError` for an input of a kind that is not read. */
 export async function analyse(options: AnalysisOptions): Promise<Analysis> {
-  const chunks = await featuresOf(options);
+  const chunks = await featuresOf(options, options.input, 'main');
+  const reference =
+    options.reference === undefined ? [] : await featuresOf(options, options.reference, REFERENCE_RENDITION);
   const watched = chunks.filter(({ event }) => event === 'features');
   if (watched.length === 0) throw new UnreadableInput(`${options.input}: nothing in it could be decoded`);
   const durationMs = Math.max(...watched.map(({ basePtsMs, durationMs }) => basePtsMs + durationMs));
+  const given = options.config ?? null;
+  const config = reference.length === 0 ? given : withReference(given, options.streamId);
+  const { defects, isCompared } = defectsOf(options.streamId, chunks, reference, durationMs, config);
   return {
     streamId: options.streamId,
     input: options.input,
     durationMs,
-    defects: defectsOf(options.streamId, chunks, durationMs, options.config ?? null),
-    notWatched: notWatched(watched, options.config ?? null),
+    defects,
+    notWatched: notWatched(watched, isCompared, config),
     chunks: watched,
     decoder: watched[0]!.decoder,
   };
@@ -81,10 +92,13 @@ export async function analyse(options: AnalysisOptions): Promise<Analysis> {
 /** Log time of a chunk here: it cannot matter to what a defect is, only to when it was told. */
 const START_MS = 1_000_000;
 
-async function featuresOf(options: AnalysisOptions): Promise<readonly FrameFeatures[]> {
-  const { streamId, input, ffmpegPath, clock, forMs, signal, onProgress } = options;
+async function featuresOf(
+  { streamId, ffmpegPath, clock, forMs, allow, signal, onProgress }: AnalysisOptions,
+  input: string,
+  renditionId: string,
+): Promise<readonly FrameFeatures[]> {
   const chunks: FrameFeatures[] = [];
-  const spec: StreamSpecInput = { programmeId: streamId, input, pace: 'fast' };
+  const spec: StreamSpecInput = { programmeId: streamId, renditionId, input, pace: 'fast' };
   const ending = new AbortController();
   const ingest = await startIngest({
     streams: [spec],
@@ -95,7 +109,7 @@ async function featuresOf(options: AnalysisOptions): Promise<readonly FrameFeatu
         if (forMs !== undefined && record.basePtsMs + record.durationMs >= forMs) ending.abort();
       },
     },
-    allow: options.allow ?? [],
+    allow: allow ?? [],
     ffmpegPath,
     clock,
     probeId: 'analyze',
@@ -114,23 +128,26 @@ async function featuresOf(options: AnalysisOptions): Promise<readonly FrameFeatu
 function defectsOf(
   streamId: string,
   chunks: readonly FrameFeatures[],
+  reference: readonly FrameFeatures[],
   durationMs: number,
   config: DetectionConfig | null,
-): readonly AnalysedDefect[] {
-  const driver = new TopologyTestDriver(streamDetection, { config });
-  for (const chunk of chunks) {
+): { readonly defects: readonly AnalysedDefect[]; readonly isCompared: boolean } {
+  const { topology, isCompared } = comparingDetection();
+  const driver = new TopologyTestDriver(topology, { config });
+  for (const chunk of inOrder(chunks, reference)) {
     driver.pipe('frame-features', chunk.programmeId, chunk, START_MS + chunk.basePtsMs + chunk.durationMs);
   }
   const found = new Map<string, { first: StreamDefect; last: StreamDefect; reason: string }>();
   for (const { value } of driver.outputs('stream-defects')) {
-    if (value.event === 'anchor') continue;
+    if (value.event === 'anchor' || value.renditionId === REFERENCE_RENDITION) continue;
     const known = found.get(value.defectId);
     const reason = value.event === 'close' && known !== undefined ? known.reason : value.reason;
     found.set(value.defectId, { first: known?.first ?? value, last: value, reason });
   }
-  return [...found.values()]
+  const defects = [...found.values()]
     .map(({ last, reason }) => defectOf(streamId, last, reason, durationMs))
     .sort((a, b) => a.startMs - b.startMs || (a.type < b.type ? -1 : 1));
+  return { defects, isCompared: isCompared() };
 }
 
 function defectOf(streamId: string, last: StreamDefect, reason: string, durationMs: number): AnalysedDefect {
@@ -144,10 +161,15 @@ function defectOf(streamId: string, last: StreamDefect, reason: string, duration
     severity: last.severity,
     confidencePermille: last.confidencePermille,
     reason,
+    ...(last.offsetMs === null ? {} : { offsetMs: last.offsetMs }),
   };
 }
 
-function notWatched(chunks: readonly FrameFeatures[], config: DetectionConfig | null): readonly string[] {
+function notWatched(
+  chunks: readonly FrameFeatures[],
+  isCompared: boolean,
+  config: DetectionConfig | null,
+): readonly string[] {
   const hasVideo = chunks.some((chunk) => chunk.hasVideo && chunk.framePtsMs.length > 0);
   const hasAudio = chunks.some((chunk) => chunk.hasAudio && chunk.audioChannels > 0);
   const hasPair = chunks.some(({ audioChannels }) => hasFrontPair(audioChannels));
@@ -159,6 +181,7 @@ function notWatched(chunks: readonly FrameFeatures[], config: DetectionConfig | 
   return DEFECT_TYPES.filter((type) => {
     const detector = judged.get(type);
     if (detector === undefined) return true;
+    if (type === AV_SYNC_OFFSET) return !isCompared;
     // A track is missing by the word of the other one, and when it was there or has to be.
     if (type === 'audio-missing') return !(hasVideo && (hasAudio || settingsOf(detector).expectAudio === 1));
     if (type === 'video-missing') return !(hasAudio && (hasVideo || settingsOf(detector).expectVideo === 1));

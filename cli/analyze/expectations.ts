@@ -16,7 +16,8 @@ const expectationSchema = z.strictObject({
   channels: z.int().positive().optional(),
   /** The target of `audio-loudness`. */
   loudnessLufs: z.number().min(-70).max(0).optional(),
-  reference: z.string().optional(),
+  /** The streamId of another entry, or a file or address: the same programme at a point before. */
+  reference: z.string().min(1).optional(),
 });
 const fileSchema = z.strictObject({ streams: z.array(expectationSchema).min(1) });
 
@@ -42,8 +43,19 @@ export function parseExpectations(text: string): readonly Expectation[] {
 }
 
 /** Where an expectation's input is, from where the command runs; `folder` is that of the file of expectations. */
-export function inputOf({ input }: Expectation, folder: string): string {
+export function inputOf({ input }: Pick<Expectation, 'input'>, folder: string): string {
   return isAddress(input) || path.isAbsolute(input) ? input : path.join(folder, input);
+}
+
+/** What it is compared with, from where the command runs; null when it is with nothing. */
+export function referenceOf(
+  { reference }: Expectation,
+  expectations: readonly Expectation[],
+  folder: string,
+): string | null {
+  if (reference === undefined) return null;
+  const other = expectations.find(({ streamId }) => streamId === reference);
+  return inputOf(other ?? { input: reference }, folder);
 }
 
 /** The one that speaks of this input; null when none does. */

@@ -17,6 +17,7 @@ import {
   expectationFor,
   inputOf,
   parseExpectations,
+  referenceOf,
 } from '../analyze/expectations.ts';
 import { reportHtml } from '../analyze/report.ts';
 import { thumbnailsOf } from '../analyze/thumbnails.ts';
@@ -73,7 +74,7 @@ export function addAnalyze(program: Command, run: (options: AnalyzeOptions) => P
     )
     .option(
       '--expect <file>',
-      'JSON of what each input should be like: tracks that have to be there, loudnessLufs that is meant',
+      'JSON of what each input should be like: tracks that have to be there, loudnessLufs that is meant, the reference to compare with',
     )
     .addHelpText(
       'after',
@@ -86,6 +87,9 @@ Examples:
   $ everyview analyze --expect house-rules.json
 
 A file for --expect: {"streams":[{"streamId":"news","input":"news.mp4","video":true,"audio":true,"loudnessLufs":-23}]}
+
+With "reference":"master.mp4" (or the streamId of another entry) its pictures and sound are aligned with those of the
+reference, and av-sync-offset tells what came between them.
 
 Exit codes: 0 done, 1 --fail-on hit, 2 wrong usage, 3 an input cannot be read. What is under "not judged" was not looked
 at: no line about it does not mean that it is good.`,
@@ -131,7 +135,7 @@ export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
 async function analysed(
   { err, env, interruption }: CliContext,
   options: AnalyzeOptions,
-  { streamId, input, config }: AnalysedStream,
+  { streamId, input, config, reference }: AnalysedStream,
   ffmpegPath: string,
 ): Promise<Analysis> {
   const progress = progressLine(err);
@@ -145,6 +149,7 @@ async function analysed(
       signal: interruption.signal,
       onProgress: (coveredMs) => progress.show(`${streamId}: ${(coveredMs / 1_000).toFixed(0)} s looked at`),
       ...(config === null ? {} : { config }),
+      ...(reference === null ? {} : { reference }),
       ...(options.for === undefined ? {} : { forMs: options.for }),
     });
   } catch (error) {
@@ -168,6 +173,8 @@ type AnalysedStream = {
   readonly streamId: string;
   readonly input: string;
   readonly config: DetectionConfig | null;
+  /** File or address that it is compared with. */
+  readonly reference: string | null;
 };
 
 /** The inputs that were given, or those of the file of expectations, each with what is expected of it. */
@@ -175,7 +182,7 @@ function streamsOf({ inputs, expect }: AnalyzeOptions): readonly AnalysedStream[
   if (expect === undefined) {
     if (inputs.length === 0)
       throw new UsageError('there is no input', 'Give a media file or an HLS playlist');
-    return named(inputs).map((one) => ({ ...one, config: null }));
+    return named(inputs).map((one) => ({ ...one, config: null, reference: null }));
   }
   const expectations = expectationsIn(expect);
   const folder = path.dirname(expect);
@@ -184,10 +191,13 @@ function streamsOf({ inputs, expect }: AnalyzeOptions): readonly AnalysedStream[
       streamId: one.streamId,
       input: inputOf(one, folder),
       config: configOf(one),
+      reference: referenceOf(one, expectations, folder),
     }));
   return named(inputs).map(({ streamId, input }) => {
     const found = expectationFor(input, expectations, folder);
-    return { streamId: found?.streamId ?? streamId, input, config: found === null ? null : configOf(found) };
+    if (found === null) return { streamId, input, config: null, reference: null };
+    const reference = referenceOf(found, expectations, folder);
+    return { streamId: found.streamId, input, config: configOf(found), reference };
   });
 }
 

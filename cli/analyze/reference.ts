@@ -1,0 +1,51 @@
+/**
+ * What an input is compared with: another file or stream of the same programme, as if it were watched at another point of
+ * it. Sound and pictures of both are aligned (`topologies/detectors/av-sync-offset.ts`).
+ */
+import type { FrameFeatures } from '../../schemas/records.ts';
+import { AV_SYNC_OFFSET } from '../../topologies/detectors/av-reference.ts';
+import { avSyncDetector } from '../../topologies/detectors/av-sync-offset.ts';
+import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
+import { streamKeyOf } from '../../topologies/detectors/stream-step.ts';
+import { DETECTORS, streamDetectionWith } from '../../topologies/stream-detection.ts';
+
+/** By this the reference is told from the input in what the detectors say. */
+export const REFERENCE_RENDITION = 'reference';
+
+/** Seconds of an input without which it counts as not compared. */
+const SECONDS_MIN = 5;
+/** The reference is read so much further than the input, ms: what the detector puts off for it. */
+const BEYOND_MS = 28_000;
+
+/** Settings under which the reference is one. */
+export function withReference(config: DetectionConfig | null, streamId: string): DetectionConfig {
+  const key = streamKeyOf({ programmeId: streamId, renditionId: REFERENCE_RENDITION, vantage: 'origin' });
+  return {
+    ...config,
+    streams: { ...config?.streams, [key]: { [AV_SYNC_OFFSET]: { isReference: 1 } } },
+  };
+}
+
+/** Stream detection, and whether enough of the input could be compared to say anything about it. */
+export function comparingDetection() {
+  let judged = 0;
+  const avSync = avSyncDetector(({ offsetMs }) => {
+    if (offsetMs !== null) judged += 1;
+  });
+  const detectors = DETECTORS.map((one) => (one.type === AV_SYNC_OFFSET ? avSync : one));
+  return { topology: streamDetectionWith(detectors), isCompared: () => judged >= SECONDS_MIN };
+}
+
+/** Chunks of both in the order of their time, as a log would have them; the input's end is last. */
+export function inOrder(
+  input: readonly FrameFeatures[],
+  reference: readonly FrameFeatures[],
+): readonly FrameFeatures[] {
+  const endOf = ({ basePtsMs, durationMs }: FrameFeatures) => basePtsMs + durationMs;
+  const lastMs = Math.max(...input.map(endOf));
+  const events = input.findIndex((chunk) => chunk.event !== 'features' && endOf(chunk) >= lastMs);
+  const before = events === -1 ? input : input.slice(0, events);
+  const there = reference.filter((chunk) => endOf(chunk) <= lastMs + BEYOND_MS);
+  const both = [...there, ...before].sort((a, b) => endOf(a) - endOf(b));
+  return events === -1 ? both : [...both, ...input.slice(events)];
+}
