@@ -21,7 +21,10 @@ import type { DetectionConfig } from './settings.ts';
 
 /** What differs from an ordinary moving picture with ordinary sound. */
 export type Look = Partial<
-  Omit<Frame, 'ptsMs' | 'intervalMs' | 'anchorAgeMs' | 'afterLoss' | 'gridSteps' | 'otherSteps'>
+  Omit<
+    Frame,
+    'ptsMs' | 'intervalMs' | 'anchorAgeMs' | 'afterLoss' | 'gridSteps' | 'otherSteps' | 'sceneCenti'
+  >
 > & {
   /** The picture is one of a still run; the first of the run is its anchor, and looks like a moving one. */
   readonly still?: boolean;
@@ -50,7 +53,7 @@ export type Looks = { readonly [character: string]: Look | ((index: number) => L
 
 /** Everything a probe would measure, before it is cut into chunks. */
 export type Recording = {
-  readonly frames: readonly (Omit<Frame, 'afterLoss' | 'gridSteps' | 'otherSteps'> & {
+  readonly frames: readonly (Omit<Frame, 'afterLoss' | 'gridSteps' | 'otherSteps' | 'sceneCenti'> & {
     readonly look: typeof LOOKED | null;
   })[];
   readonly blocks: readonly (Sound & { readonly startMs: number })[];

@@ -29,6 +29,7 @@ export type Frame = {
   /** As in `frame-features.avsc`; -1 for a picture that was not looked at more closely. */
   readonly gridSteps: number;
   readonly otherSteps: number;
+  readonly sceneCenti: number;
 };
 
 /** One audio block, with one level for each channel. Valid while it is judged. */
@@ -160,6 +161,11 @@ export class Frames implements Samples<Frame>, Frame {
   get otherSteps(): number {
     const { lookPtsMs, lookOtherSteps, framePtsMs } = this.#chunk;
     return lookOtherSteps[lookPtsMs.indexOf(framePtsMs[this.#index]!)] ?? -1;
+  }
+
+  get sceneCenti(): number {
+    const { lookPtsMs, lookSceneCenti, framePtsMs } = this.#chunk;
+    return lookSceneCenti[lookPtsMs.indexOf(framePtsMs[this.#index]!)] ?? -1;
   }
 }
 

@@ -24,6 +24,8 @@ const DEFAULTS = {
   gridTimesUsual: 4,
   /** Blocks that were there go on down to this share of the least, thousandths. */
   gridPermilleStay: 500,
+  /** Blocks that come with a change of the whole scene beyond this are its content, hundredths of a code value. */
+  sceneCentiMax: 3_000,
   /** After this long without an error and without a key picture nothing is known of the picture any more, ms. */
   claimedMsMax: 30_000,
 };
@@ -108,7 +110,9 @@ function takeLook(frame: Frame, settings: typeof DEFAULTS, memo: Memo): void {
   const excess = frame.gridSteps - frame.otherSteps;
   const least = Math.max(settings.gridStepsMin, (settings.gridTimesUsual * (memo.usualCenti ?? 0)) / 100);
   const stays = memo.blockLooks > 0 ? settings.gridPermilleStay : 1_000;
-  const shows = excess * 1_000 >= least * stays && memo.looks >= LOOKS_MIN;
+  // What comes with another scene is its content.
+  const isCut = memo.blockLooks === 0 && frame.sceneCenti > settings.sceneCentiMax;
+  const shows = excess * 1_000 >= least * stays && memo.looks >= LOOKS_MIN && !isCut;
   if (shows) {
     if (memo.blockLooks === 0) memo.blocksFromMs = frame.ptsMs;
     memo.blockLooks = Math.min(memo.blockLooks + 1, LOOKS_MIN);
@@ -118,8 +122,11 @@ function takeLook(frame: Frame, settings: typeof DEFAULTS, memo: Memo): void {
   }
 }
 
+/** Quickly to more, slowly to less: drawings with edges on the grid come and go. */
 function getUsedTo(excess: number, memo: Memo): void {
   const centi = 100 * Math.max(0, excess);
-  memo.usualCenti = memo.usualCenti === null ? centi : Math.floor((15 * memo.usualCenti + centi) / 16);
+  const before = memo.usualCenti ?? 0;
+  memo.usualCenti =
+    centi > before ? Math.floor((3 * before + centi) / 4) : Math.floor((255 * before + centi) / 256);
   memo.looks = Math.min(memo.looks + 1, LOOKS_MIN);
 }

@@ -31,7 +31,7 @@ const DEFAULTS = {
   sharpPermilleMax: 125,
   sharpPermilleStay: 160,
   /** A change of the blocks' means up to this is no cut, hundredths of a code value. */
-  sceneCentiMax: 600,
+  sceneCentiMax: 1_500,
 };
 
 /** Remembered from look to look. */
@@ -44,11 +44,12 @@ const MEMO = {
   fell: 'bool',
   /** What the stream usually shows, a slow mean over looks that are not blurred, thousandths of a permille. */
   usualMilli: 'long?',
+  usualLooks: 'int',
 } as const;
 type Memo = StateOf<typeof MEMO>;
 
-/** Before anything was seen a stream is taken to be as sharp as soft pictures that are not blurred are. */
-const UNSEEN_SHARP_PERMILLE = 300;
+/** So many looks that are not blurred tell what a stream usually shows: about 3 s. */
+const USUAL_LOOKS_MIN = 20;
 
 export const videoBlur = detectorOf(
   {
@@ -63,6 +64,7 @@ export const videoBlur = detectorOf(
         sceneTextured: 0,
         fell: false,
         usualMilli: null,
+        usualLooks: 0,
       }),
     },
     judge(look: Look, settings: typeof DEFAULTS, open: boolean, memo: Memo): Judgement {
@@ -70,8 +72,9 @@ export const videoBlur = detectorOf(
       const isCut = look.afterLoss || look.sceneCenti > settings.sceneCentiMax;
       const fell = fallOf(look, isCut, settings, memo);
       const lostCenti = open ? settings.lostCentiStay : settings.lostCenti;
-      const usual = Math.floor((memo.usualMilli ?? UNSEEN_SHARP_PERMILLE * 1_000) / 1_000);
+      const usual = Math.floor((memo.usualMilli ?? 0) / 1_000);
       const isLow =
+        memo.usualLooks >= USUAL_LOOKS_MIN &&
         look.sharpPermille <= (open ? settings.sharpPermilleStay : settings.sharpPermilleMax) &&
         look.medianSharpPermille <= look.sharpPermille * 2 &&
         look.sharpPermille * lostCenti <= usual * 100;
@@ -130,4 +133,5 @@ function getUsedTo(look: Look, isCut: boolean, memo: Memo): void {
   memo.sceneTextured = half(memo.sceneTextured, texturedBlocks);
   const milli = sharpPermille * 1_000;
   memo.usualMilli = memo.usualMilli === null ? milli : Math.floor((63 * memo.usualMilli + milli) / 64);
+  memo.usualLooks = Math.min(memo.usualLooks + 1, USUAL_LOOKS_MIN);
 }
