@@ -153,11 +153,15 @@ function gridOf(lines: Uint8Array, widthPx: number) {
   let others = 0;
   for (let phase = 1; phase < GRID_PX; phase++) if (phase !== GRID_PX / 2) others += counts[phase]!;
   const other = Math.max(counts[GRID_PX / 2]!, others / (GRID_PX - 2));
+  // A small picture has few places, in which a few edges of content may lie by chance.
+  const onGrid = counts[0]! - other < EXCESS_MIN ? Math.min(counts[0]!, other) : counts[0]!;
   return {
-    gridSteps: Math.round((STEPS_PER * counts[0]!) / places),
+    gridSteps: Math.round((STEPS_PER * onGrid) / places),
     otherSteps: Math.round((STEPS_PER * other) / places),
   };
 }
 
+/** Fewer steps more than elsewhere are none. */
+const EXCESS_MIN = 12;
 /** Steps are told per so many places. */
 const STEPS_PER = 100_000;
