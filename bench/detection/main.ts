@@ -33,6 +33,7 @@ freezedetect, silencedetect and blockdetect beside it. Ends with 1 when a goal i
   --no-peers       without ffmpeg's filters
   --jobs N         files at a time (2)
   --work DIR       keep what is rendered there, and take it from there (a temporary folder, removed at the end)
+  --render         only render what is not in --work yet
   --verbose        each fault that was missed, each detection that is none
   --page FILE      write the figures into this page, between its marks
   --json           one JSON document instead of the tables
@@ -49,6 +50,7 @@ const { values } = parseArgs({
     'no-peers': { type: 'boolean', default: false },
     jobs: { type: 'string', default: '2' },
     work: { type: 'string' },
+    render: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
     page: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -68,6 +70,13 @@ async function main(): Promise<number> {
   const mediaDir = fileURLToPath(new URL('../../test/media/', import.meta.url));
   const workshop = new Workshop(ffmpeg.path, mediaDir, path.resolve(folder), ending.signal);
   try {
+    if (values.render) {
+      for (const order of orders) {
+        say(`rendering ${order.id}`);
+        await order.make(workshop);
+      }
+      return 0;
+    }
     const startedMs = Date.now();
     const results = await runAll(workshop, orders, {
       jobs: wholeNumber('jobs', values.jobs),

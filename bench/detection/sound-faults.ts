@@ -44,7 +44,7 @@ export function changeLevel({ left, right }: Sound, startMs: number, endMs: numb
     for (let i = sampleAt(startMs); i < Math.min(channel.length, sampleAt(endMs)); i++) channel[i]! *= gain;
 }
 
-const HEARD_DBFS = -38;
+const HEARD_DBFS = -40;
 
 function isHeardAbout({ left, right }: Sound, startMs: number, endMs: number): boolean {
   const heard = (from: number, to: number): boolean =>

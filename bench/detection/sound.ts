@@ -20,7 +20,9 @@ export async function contentSound(
   if (kind === 'chords') return chords(samples, random);
   if (kind === 'crowd') return crowd(samples, random);
   const source = kind === 'film' ? await filmSound(workshop) : await speech(workshop);
-  return repeated(source, random.below(source.left.length), samples);
+  const sound = repeated(source, random.below(source.left.length), samples);
+  // The trailer's is quiet for long.
+  return kind === 'film' ? scaled(sound, 9) : sound;
 }
 
 /** 16-bit samples in a WAV file, kept under the hash of what it holds. */
