@@ -18,6 +18,21 @@ import { SCENARIOS } from './scenarios.ts';
 import { faultTable, LIMITS_TEXT, markdownTable, topicTable } from './table.ts';
 import type { Verdict } from './verdict.ts';
 
+const HELP = `npm run chaos -- [--scenario NAME] [--seed 1] [--trace]
+
+Does to a real Kafka and to the processes on it what operation does: kills at each step of a commit, suspended processes,
+rebalances, brokers and networks that go away, records that nobody can read. After each scenario the same input, frozen,
+runs once more without any fault, and has to give the same output.
+
+  --scenario NAME   those whose name begins so; may be given again (default: all, which takes most of an hour)
+  --seed N          other faults, at other times (default 1)
+  --trace           what happens, line by line
+  --list            the scenarios
+  --help            this
+
+A run of all of them writes docs/chaos.md. Exits with 1 when something does not hold.
+`;
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -25,8 +40,13 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: '1' },
       trace: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
   if (values.list) {
     for (const { name, what } of SCENARIOS) process.stdout.write(`${name}: ${what}\n`);
     return 0;
@@ -37,7 +57,7 @@ async function main(): Promise<number> {
     ({ name }) => values.scenario.length === 0 || values.scenario.some((prefix) => name.startsWith(prefix)),
   );
   if (chosen.length === 0)
-    return usage(`no scenario begins with ${values.scenario.join(' or ')}; see --list`);
+    return usage(`no scenario begins with ${values.scenario.join(' or ')}`);
   const verdicts = await perform({
     scenarios: chosen,
     seed,
@@ -60,7 +80,7 @@ function summaryOf({ name, seed, findings, faults, isEqual, durationMs }: Verdic
 }
 
 function usage(problem: string): number {
-  say(`npm run chaos: ${problem}`);
+  say(`npm run chaos: ${problem}; see --help`);
   return 2;
 }
 
@@ -74,7 +94,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  say(`npm run chaos: ${formatSetupError(error)}`);
-  process.exitCode = error.exitCode;
+  if (error instanceof SetupError) {
+    say(`npm run chaos: ${formatSetupError(error)}`);
+    process.exitCode = error.exitCode;
+  } else if (
+    error instanceof TypeError &&
+    'code' in error &&
+    String(error.code).startsWith('ERR_PARSE_ARGS')
+  ) {
+    process.exitCode = usage(error.message);
+  } else throw error;
 }
