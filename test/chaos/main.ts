@@ -10,7 +10,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { REPOSITORY } from '../../local/folders.ts';
-import { formatSetupError, SetupError } from '../../local/setup-error.ts';
+import { runScript } from '../support/script.ts';
 import { exitInterrupted } from './kafka-nodes.ts';
 import { perform } from './perform.ts';
 import { chaosReport } from './report.ts';
@@ -56,8 +56,7 @@ async function main(): Promise<number> {
   const chosen = SCENARIOS.filter(
     ({ name }) => values.scenario.length === 0 || values.scenario.some((prefix) => name.startsWith(prefix)),
   );
-  if (chosen.length === 0)
-    return usage(`no scenario begins with ${values.scenario.join(' or ')}`);
+  if (chosen.length === 0) return usage(`no scenario begins with ${values.scenario.join(' or ')}`);
   const verdicts = await perform({
     scenarios: chosen,
     seed,
@@ -91,17 +90,4 @@ function say(line: string): void {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(signal, () => void exitInterrupted());
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (error instanceof SetupError) {
-    say(`npm run chaos: ${formatSetupError(error)}`);
-    process.exitCode = error.exitCode;
-  } else if (
-    error instanceof TypeError &&
-    'code' in error &&
-    String(error.code).startsWith('ERR_PARSE_ARGS')
-  ) {
-    process.exitCode = usage(error.message);
-  } else throw error;
-}
+await runScript({ name: 'npm run chaos', main });

@@ -8,8 +8,8 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { REPOSITORY } from '../../local/folders.ts';
-import { formatSetupError, SetupError } from '../../local/setup-error.ts';
 import { exitInterrupted } from '../chaos/kafka-nodes.ts';
+import { runScript } from '../support/script.ts';
 import { JUDGED_MINUTES_MIN } from './heap-trend.ts';
 import { faultsOf, soakReport, soakText } from './soak-report.ts';
 import { soak } from './soak-run.ts';
@@ -79,17 +79,4 @@ function say(line: string): void {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(signal, () => void exitInterrupted());
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (error instanceof SetupError) {
-    say(`npm run soak: ${formatSetupError(error)}`);
-    process.exitCode = error.exitCode;
-  } else if (
-    error instanceof TypeError &&
-    'code' in error &&
-    String(error.code).startsWith('ERR_PARSE_ARGS')
-  ) {
-    process.exitCode = usage(error.message);
-  } else throw error;
-}
+await runScript({ name: 'npm run soak', main });
