@@ -12,9 +12,13 @@ const CLIP = fileURLToPath(new URL('../../test/media/big-buck-bunny-trailer-360p
 const WATCHER = `
 import { Probe } from './probe.ts';
 import { parseStreamSpec } from './stream-spec.ts';
+import { createFetcher } from './fetcher.ts';
+import { ffmpegAbilities } from './ffmpeg-abilities.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
+const ffmpegPath = process.argv[1];
+const sources = { fetcher: createFetcher({ clock: systemClock }), abilities: await ffmpegAbilities(ffmpegPath) };
 const context = {
-  ffmpegPath: process.argv[1], decoderBuild: 'test', probeId: 'x', probeEpochMs: 0, clock: systemClock,
+  ffmpegPath, sources, probeId: 'x', probeEpochMs: 0, clock: systemClock,
   note: () => {}, onDecoder: (pid) => console.log(pid), emit: async () => {},
 };
 const spec = parseStreamSpec({ programmeId: 'x', input: process.argv[2], loop: true });
