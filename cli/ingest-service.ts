@@ -42,6 +42,7 @@ export async function startIngestService(options: IngestServiceOptions): Promise
     return {
       done: ingest.done,
       stats: () => ingest.stats(),
+      configure: (config) => ingest.configure(config),
       async stop() {
         await ingest.stop();
         await sink.close();

@@ -34,7 +34,11 @@ export class DepthGovernor {
   }
 
   get depth(): Depth {
-    return this.#nowMs < this.#deepUntilMs ? 'full' : this.#plan.depth;
+    return this.isDeepened ? 'full' : this.#plan.depth;
+  }
+
+  get isDeepened(): boolean {
+    return this.#nowMs < this.#deepUntilMs && this.#plan.depth !== 'full';
   }
 
   set plan(plan: DepthPlan) {

@@ -36,6 +36,8 @@ export type IngestOptions = {
   readonly allow?: readonly string[];
   /** Resolves names; the machine's resolver when left out. */
   readonly lookup?: Lookup;
+  /** The configuration in force at the beginning; without one each stream is looked at as it says itself. */
+  readonly config?: unknown;
   readonly onProgress?: (progress: IngestProgress) => void;
 };
 
@@ -69,6 +71,8 @@ export type Ingest = {
   /** Resolves when every stream has ended, failed or was stopped, and its records are written. Never rejects. */
   readonly done: Promise<readonly StreamResult[]>;
   stats(): readonly StreamStats[];
+  /** Another configuration is in force: its part `ingest` says how deep to look at which stream. */
+  configure(config: unknown): void;
   /** Ends every decoder, writes what is under way, and resolves when no process is left. */
   stop(): Promise<void>;
 };
@@ -91,7 +95,8 @@ export async function startIngest(options: IngestOptions): Promise<Ingest> {
   const fetcher = createFetcher(lookup === undefined ? { clock } : { clock, lookup });
   const probeEpochMs = options.probeEpochMs ?? clock.nowMs();
   const stopping = new AbortController();
-  const run: Run = { sources: { fetcher, abilities }, probeEpochMs, signal: stopping.signal };
+  const sources = { fetcher, abilities };
+  const run: Run = { sources, probeEpochMs, signal: stopping.signal, config: options.config ?? null };
   const watched = streams.map((stream) =>
     stream.renditions === 'all' ? watchLadder(stream, options, run) : watchStream(stream, options, run),
   );
@@ -104,6 +109,10 @@ export async function startIngest(options: IngestOptions): Promise<Ingest> {
   return {
     done,
     stats: () => watched.flatMap((watch) => watch.stats()),
+    configure(config) {
+      run.config = config;
+      for (const watch of watched) watch.reconfigure();
+    },
     async stop() {
       stopping.abort();
       await done;
@@ -111,8 +120,17 @@ export async function startIngest(options: IngestOptions): Promise<Ingest> {
   };
 }
 
-type Run = { readonly sources: SourceContext; readonly probeEpochMs: number; readonly signal: AbortSignal };
-type Watched = { readonly results: Promise<readonly StreamResult[]>; stats(): readonly StreamStats[] };
+type Run = {
+  readonly sources: SourceContext;
+  readonly probeEpochMs: number;
+  readonly signal: AbortSignal;
+  config: unknown;
+};
+type Watched = {
+  readonly results: Promise<readonly StreamResult[]>;
+  stats(): readonly StreamStats[];
+  reconfigure(): void;
+};
 
 const NO_COUNTS: ProbeCounts = { pictures: 0, audioBlocks: 0, passes: 0, restarts: 0 };
 
@@ -133,6 +151,9 @@ function watchLadder(stream: StreamSpec, options: IngestOptions, run: Run): Watc
   return {
     results: finish(),
     stats: () => (rungs.length > 0 ? rungs.flatMap((rung) => rung.stats()) : [outlet.stats(NO_COUNTS)]),
+    reconfigure: () => {
+      for (const rung of rungs) rung.reconfigure();
+    },
   };
 }
 
@@ -143,12 +164,17 @@ function watchStream(stream: StreamSpec, options: IngestOptions, run: Run): Watc
     const outcome = await outlet.outcomeOf(() => probe.run());
     return outcome === null ? [] : [{ stream, outcome }];
   };
-  return { results: finish(), stats: () => [outlet.stats(probe.counts)] };
+  return {
+    results: finish(),
+    stats: () => [outlet.stats(probe.counts)],
+    reconfigure: () => probe.reconfigure(),
+  };
 }
 
 function probeContext({ ffmpegPath, probeId, clock }: IngestOptions, run: Run, outlet: Outlet): ProbeContext {
   const { sources, probeEpochMs } = run;
-  return { ffmpegPath, sources, probeId, clock, probeEpochMs, note: outlet.note, emit: outlet.emit };
+  const { note, emit } = outlet;
+  return { ffmpegPath, sources, probeId, clock, probeEpochMs, configuration: () => run.config, note, emit };
 }
 
 function refuseTwins(streams: readonly StreamSpec[]): void {

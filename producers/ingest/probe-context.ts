@@ -17,6 +17,8 @@ export type ProbeContext = {
   readonly probeId: string;
   readonly probeEpochMs: number;
   readonly clock: Clock;
+  /** The configuration in force, which tells how deep to look; null, or left out, while there is none. */
+  readonly configuration?: () => unknown;
   /** Takes records in order; resolves when more may come. */
   readonly emit: (records: readonly FrameFeatures[]) => Promise<void>;
   /** For people: one line about what happened to the stream. */

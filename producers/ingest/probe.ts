@@ -1,16 +1,16 @@
 /** One supervised stream: decoders come and go, the records go on. */
+import { type Depth, depthPlanFor } from '../../schemas/depths.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { ArrivalTime } from './arrival-time.ts';
-import { type AudioState, analyseSamples, createAudioState, finishSamples } from './audio-analysis.ts';
 import { Chunker } from './chunker.ts';
+import { DecodedMedia } from './decoded-media.ts';
 import { type Decoder, startDecoder } from './decoder.ts';
+import { DepthGovernor } from './depth-governor.ts';
 import type { TrackChoice } from './ffmpeg-command.ts';
-import { analysePicture, createPictureState } from './frame-analysis.ts';
 import { createInputSource, type DecoderInput, type InputSource } from './input-source.ts';
-import { NutError, type NutPacket, NutReader, type NutTrack } from './nut-reader.ts';
-import { toSamples } from './pcm-samples.ts';
-import { createLookState, lookAt } from './picture-look.ts';
-import { NO_NOTES, type PictureNotes } from './picture-notes.ts';
+import type { MediaContext, MediaReader } from './media-context.ts';
+import { NutError } from './nut-reader.ts';
+import { PacketMedia } from './packet-media.ts';
 import type { ProbeContext, ProbeCounts, ProbeOutcome } from './probe-context.ts';
 import { type NextStep, nextStep, type PassFacts } from './retry-policy.ts';
 import { SourceSteps } from './source-steps.ts';
@@ -36,14 +36,11 @@ export class Probe {
   readonly #chunker: Chunker;
   readonly #timeline: StreamTimeline;
   readonly #steps: SourceSteps;
-  readonly #pictures = createPictureState();
-  readonly #looks = createLookState();
-  /** The latest picture: ticks of the decoder's output, and ms of the timeline. */
-  #latest = { pts: -1, ptsMs: 0 };
-  #audio: AudioState | null = null;
   #choice: TrackChoice = 'both';
-  /** Packets taken in this pass, by track of the container. */
-  #taken: number[] = [];
+  readonly #media: MediaContext;
+  readonly #governor: DepthGovernor;
+  #depth: Depth;
+  #reader: MediaReader;
   #fruitless = 0;
   #paceOriginMs: number | null = null;
   #decoder: Decoder | null = null;
@@ -72,6 +69,28 @@ export class Probe {
       decoder: context.sources.abilities.build,
     };
     this.#chunker = new Chunker(identity, spec.pace === 'live' ? new ArrivalTime() : null);
+    this.#governor = new DepthGovernor(depthPlanFor(context.configuration?.() ?? null, spec, spec.depth));
+    this.#depth = this.#governor.depth;
+    this.#chunker.changeDepth(this.#depth);
+    this.#media = {
+      chunker: this.#chunker,
+      timeline: this.#timeline,
+      steps: this.#steps,
+      clock: context.clock,
+      counts: this.counts,
+      taken: [],
+      resumeAtMs: 0,
+      heard: () => this.#heard(),
+      keepPace: (ptsMs) => this.#keepPace(ptsMs),
+    };
+    this.#reader = readerOf(this.#depth, this.#media);
+  }
+
+  /** Another configuration is in force. */
+  reconfigure(): void {
+    this.#governor.plan = depthPlanFor(this.#context.configuration?.() ?? null, this.#spec, this.#spec.depth);
+    // Its reader sees that, and the next decoder begins.
+    if (this.#isDepthOver()) void this.#decoder?.stop();
   }
 
   async run(): Promise<ProbeOutcome> {
@@ -120,7 +139,8 @@ export class Probe {
   async #beginPass(gapMs: number): Promise<void> {
     await this.#steps.rewind();
     this.#timeline.beginPass(gapMs);
-    this.#taken = [];
+    this.#media.taken = [];
+    this.#media.resumeAtMs = 0;
     this.counts.passes++;
   }
 
@@ -128,7 +148,14 @@ export class Probe {
     const { ffmpegPath, clock } = this.#context;
     const { memoryMb, busyMs, stalledMs } = this.#spec.limits;
     const limits = { memoryMb, busyMs, stalledMs: input.isLive ? null : stalledMs };
-    this.#decoder = startDecoder({ ffmpegPath, input, choice: this.#choice, limits, clock });
+    this.#decoder = startDecoder({
+      ffmpegPath,
+      input,
+      choice: this.#choice,
+      depth: this.#depth,
+      limits,
+      clock,
+    });
     return this.#decoder;
   }
 
@@ -149,19 +176,20 @@ export class Probe {
       loop,
       listens: listen || this.#kind === 'udp' || this.#kind === 'rtp',
       isOffline: pace === 'fast',
-      packets: sum(this.#taken),
+      packets: sum(this.#media.taken),
       fruitless: this.#fruitless,
     });
   }
 
   /** Runs one decoder to its end, and decides what comes next. */
   async #decodeOnce(): Promise<NextStep & { readonly reason: string }> {
+    if (this.#isDepthOver()) await this.#changeDepth();
     const opened = await this.#source.open();
     if ('failure' in opened) return await this.#couldNotOpen(opened.failure, opened.isFinal);
     const decoder = this.#startDecoder(opened.input);
     this.#stalled = false;
     if (decoder.pid !== undefined) this.#context.onDecoder?.(decoder.pid);
-    const takenBefore = sum(this.#taken);
+    const takenBefore = sum(this.#media.taken);
     let broken: NutError | null = null;
     try {
       if (!this.#signal.aborted) await this.#consume(decoder);
@@ -169,16 +197,17 @@ export class Probe {
       if (!(error instanceof NutError)) throw error;
       broken = error;
     } finally {
-      if (broken !== null || this.#signal.aborted) await decoder.stop();
+      if (broken !== null || this.#signal.aborted || this.#isDepthOver()) await decoder.stop();
     }
     const exit = await decoder.exited;
     this.#decoder = null;
     if (exit.signal === null) this.#chunker.addDecodeErrors(decoder.messages.takeErrors());
     if (this.#signal.aborted) return { next: 'end', reason: '' };
+    if (this.#isDepthOver()) return { next: 'restart', delayMs: 0, reason: '' };
     if (exit.startError !== null) {
       return { next: 'give-up', reason: `${this.#context.ffmpegPath} does not run: ${exit.startError}` };
     }
-    const packets = sum(this.#taken);
+    const packets = sum(this.#media.taken);
     this.#fruitless = packets > takenBefore ? 0 : this.#fruitless + 1;
     if (packets === 0 && exit.signal === null && this.#chooseOtherTracks(decoder)) {
       return { next: 'restart', delayMs: 0, reason: '' };
@@ -212,7 +241,9 @@ export class Probe {
     }
     if (step.next !== 'give-up') return reason;
     const found =
-      sum(this.#taken) > 0 ? 'ffmpeg gave up in the middle of it' : 'ffmpeg finds no picture or sound in it';
+      sum(this.#media.taken) > 0
+        ? 'ffmpeg gave up in the middle of it'
+        : 'ffmpeg finds no picture or sound in it';
     return `${input}: ${found}${reason === '' ? '' : ` (${reason})`}; check it with "ffmpeg -i", or give another input`;
   }
 
@@ -228,88 +259,39 @@ export class Probe {
   }
 
   async #consume(decoder: Decoder): Promise<void> {
-    const reader = new NutReader();
-    const seen: number[] = [];
     try {
-      for await (const bytes of decoder.output) {
-        await this.#heard();
-        reader.push(bytes as Uint8Array);
-        for (let packet = reader.next(); packet !== null; packet = reader.next()) {
-          const track = reader.tracks[packet.track]!;
-          const number = seen[packet.track] ?? 0;
-          seen[packet.track] = number + 1;
-          if (sum(seen) === 1) this.#setTracks(reader.tracks, decoder);
-          const isPicture = track === picturesOf(reader.tracks);
-          if (isPicture && !decoder.messages.hasMark(number)) await decoder.messages.waitForMark(number);
-          const told = isPicture ? toldBefore(decoder.messages, number) : NOTHING_TOLD;
-          if (number < (this.#taken[packet.track] ?? 0)) continue;
-          if (track.kind === 'video' && !isPicture) this.#look(packet, track);
-          const records = await this.#take(packet, track, isPicture, told);
-          this.#taken[packet.track] = number + 1;
-          if (records.length > 0) await this.#context.emit(records);
-          if (this.#signal.aborted) return;
-        }
+      for await (const records of this.#reader.read(decoder)) {
+        if (records.length > 0) await this.#emit(records);
+        if (this.#signal.aborted || this.#isDepthOver()) return;
       }
     } catch (error) {
       // Stopping the decoder closes its pipe under the reader.
-      if (!this.#signal.aborted && !this.#stalled) throw error;
+      if (!this.#signal.aborted && !this.#stalled && !this.#isDepthOver()) throw error;
     }
   }
 
-  #setTracks(tracks: readonly NutTrack[], decoder: Decoder): void {
-    const video = picturesOf(tracks);
-    const audio = tracks.find((track) => track.kind === 'audio');
-    const { declared } = decoder.messages;
-    this.#chunker.setTracks({
-      hasVideo: video !== undefined || declared.video,
-      hasAudio: audio !== undefined || declared.audio,
-      frameIntervalUs: video?.frameIntervalUs ?? 0,
-      deliversVideo: video !== undefined,
-      deliversAudio: audio !== undefined,
-    });
-    if (audio === undefined) return;
-    const { sampleRateHz, channels } = audio;
-    if (this.#audio?.sampleRateHz !== sampleRateHz || this.#audio.channels !== channels) {
-      this.#audio = createAudioState(sampleRateHz, channels);
-    }
+  async #emit(records: readonly FrameFeatures[]): Promise<void> {
+    for (const record of records) this.#governor.take(record);
+    await this.#context.emit(records);
   }
 
-  async #take(packet: NutPacket, track: NutTrack, isPicture: boolean, told: Told): Promise<FrameFeatures[]> {
-    const { clock } = this.#context;
-    if (isPicture) {
-      const ptsMs = this.#timeline.toMs(packet.pts, track.timeBase, track.frameIntervalUs);
-      this.#chunker.addSteps(await this.#steps.upTo(ptsMs));
-      await this.#keepPace(ptsMs);
-      this.counts.pictures++;
-      const records = this.#chunker.addPicture(
-        ptsMs,
-        analysePicture(this.#pictures, packet.payload, ptsMs),
-        clock.nowMs(),
-        told.isDamaged,
-        told.notes,
-      );
-      this.#latest = { pts: packet.pts, ptsMs };
-      this.#chunker.addDecodeErrors(told.errors);
-      return records;
-    }
-    if (track.kind !== 'audio' || this.#audio === null) return [];
-    const samples = toSamples(packet.payload);
-    const durationUs = (samples.length / track.channels / track.sampleRateHz) * 1e6;
-    const start = this.#timeline.toSample(packet.pts, track.timeBase, track.sampleRateHz, durationUs);
-    const startMs = (start / track.sampleRateHz) * 1000;
-    this.#chunker.addSteps(await this.#steps.upTo(startMs));
-    await this.#keepPace(startMs);
-    const blocks = analyseSamples(this.#audio, samples, start);
-    this.counts.audioBlocks += blocks.length;
-    return this.#chunker.addAudioBlocks(blocks, clock.nowMs());
+  #isDepthOver(): boolean {
+    return this.#governor.depth !== this.#depth;
   }
 
-  /** Lines of the latest picture at native size; they come right behind its small one. */
-  #look({ pts, payload }: NutPacket, { widthPx, heightPx }: NutTrack): void {
-    if (pts !== this.#latest.pts) return;
-    // Where the size of the pictures changed, the container goes on to tell the first one.
-    const lines = payload.length === widthPx * heightPx ? payload : payload.subarray(0, 0);
-    this.#chunker.addLook(this.#latest.ptsMs, lookAt(this.#looks, this.#pictures.previous, lines, widthPx));
+  /** The next decoder looks at the stream in the depth that holds now, and goes on where this one was. */
+  async #changeDepth(): Promise<void> {
+    const depth = this.#governor.depth;
+    const why = this.#governor.isDeepened ? ` (${this.#governor.reason})` : '';
+    this.#context.note(`${this.#spec.input}: from ${this.#depth} to ${depth}${why}`);
+    await this.#context.emit([...this.#reader.finish(), ...this.#chunker.changeDepth(depth)]);
+    this.#depth = depth;
+    this.#reader = readerOf(depth, this.#media);
+    // A live input goes on somewhere else; what there is of a file is read again.
+    if (isLiveKind(this.#kind)) return;
+    this.#media.taken = [];
+    this.#media.resumeAtMs = this.#chunker.endMs;
+    this.#timeline.rewind();
   }
 
   /** A file that stands in for a live stream is not read before its time, through all its repetitions. */
@@ -337,7 +319,7 @@ export class Probe {
       if (signal.aborted) return;
       const silentMs = clock.nowMs() - this.#lastInputMs;
       // A live input comes segment by segment: what is complete need not wait for the next one.
-      if (silentMs >= WATCH_MS) await this.#context.emit(this.#chunker.takeComplete());
+      if (silentMs >= WATCH_MS) await this.#emit(this.#chunker.takeComplete());
       const failing =
         this.#decoder === null || this.#decoder.messages.inputFailing || !this.#source.isVouchedFor;
       const limitMs = this.#spec.signalLostMs * (failing ? 1 : QUIET_FACTOR);
@@ -357,7 +339,7 @@ export class Probe {
   /** Whether a decoder that says nothing may be one that will never say anything; others wait for a sender. */
   #mayHang(): boolean {
     if (this.#kind === 'udp' || this.#kind === 'rtp') return false;
-    return !this.#spec.listen || sum(this.#taken) > 0;
+    return !this.#spec.listen || sum(this.#media.taken) > 0;
   }
 
   async #emitEvent(
@@ -375,29 +357,15 @@ export class Probe {
       await emit(this.#chunker.addEvent('end', 'the probe was stopped', this.#chunker.endMs, clock.nowMs()));
       return { kind, reason };
     }
-    if (this.#audio !== null)
-      await emit(this.#chunker.addAudioBlocks(finishSamples(this.#audio), clock.nowMs()));
+    await emit(this.#reader.finish());
     const event = kind === 'ended' ? 'end' : 'signal-lost';
     await emit(this.#chunker.addEvent(event, reason, this.#timeline.endMs, clock.nowMs()));
     return { kind, reason };
   }
 }
 
-/** What the decoder's messages say about a picture. */
-type Told = { readonly errors: number; readonly isDamaged: boolean; readonly notes: PictureNotes };
-const NOTHING_TOLD: Told = { errors: 0, isDamaged: false, notes: NO_NOTES };
-
-function toldBefore(messages: Decoder['messages'], picture: number): Told {
-  return {
-    errors: messages.takeErrorsBefore(picture),
-    isDamaged: messages.takeDamageBefore(picture),
-    notes: messages.takeNotes(picture),
-  };
-}
-
-/** The track of small pictures; lines at native size are in a second one. */
-function picturesOf(tracks: readonly NutTrack[]): NutTrack | undefined {
-  return tracks.find((track) => track.kind === 'video');
+function readerOf(depth: Depth, media: MediaContext): MediaReader {
+  return depth === 'packets' ? new PacketMedia(media) : new DecodedMedia(media);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -16,6 +16,7 @@ test('defaults are filled in', () => {
     allow: [],
     loop: false,
     pace: 'live',
+    depth: 'full',
     signalLostMs: 5000,
     limits: { memoryMb: 1000, busyMs: 30_000, stalledMs: 60_000 },
   });

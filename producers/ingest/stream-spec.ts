@@ -1,6 +1,7 @@
 /** What to watch and how: one entry per stream of a probe, validated where it enters. */
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { DEPTHS } from '../../schemas/depths.ts';
 import { IngestError } from './ingest-error.ts';
 import { parseAllowRule } from './network-policy.ts';
 
@@ -36,6 +37,8 @@ const streamSpecSchema = z.strictObject({
   loop: z.boolean().default(false),
   /** `live`: a file is read no faster than its timestamps say. `fast`: as fast as the machine can. */
   pace: z.enum(['live', 'fast']).default('live'),
+  /** How deep to look, unless the configuration in force says otherwise. */
+  depth: z.enum(DEPTHS).default('full'),
   /** No input for this long is `signal-lost`, in ms of wall time. Live inputs only. */
   signalLostMs: z.int().min(500).max(600_000).default(5000),
   /** What one decoder may use; past it, it is ended. */

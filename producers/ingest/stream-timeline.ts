@@ -57,6 +57,15 @@ export class StreamTimeline {
     this.#removedUs = 0;
   }
 
+  /** The same pass is read from its beginning again. */
+  rewind(): void {
+    this.#endUs = this.#originUs ?? 0;
+    this.#videoEndUs = null;
+    this.#audioEndUs = null;
+    this.#removedUs = 0;
+    this.#steps = [];
+  }
+
   /**
    * Presentation time in ms of a picture's timestamp, which lasts for `durationUs`. The first one of a pass is its origin:
    * the decoder gives out the tracks in the order of their timestamps.
