@@ -7,9 +7,10 @@ import { Announcements } from './announcements.ts';
 import { type DashManifest, parseDash } from './dash-manifest.ts';
 import type { FetchEvents, ManifestFetch, SegmentFetch } from './fetch-events.ts';
 import { type HlsMaster, type HlsMedia, parseHls } from './hls-playlist.ts';
-import type { SegmentFact, TransportFacts, VariantFact } from './manifest-facts.ts';
-import { type Place, PlaylistState } from './playlist-state.ts';
+import type { SegmentFact, TransportFacts } from './manifest-facts.ts';
+import { OWN_WAIT_FACTOR, type Place, PlaylistState } from './playlist-state.ts';
 import { PresentationAxis, ProgramAnchors } from './presentation-axis.ts';
+import type { SegmentPlace } from './segment-bytes.ts';
 import { isOk, NO_STATUS, type SegmentResult, SegmentResults, statusOf } from './segment-results.ts';
 
 /** Something that whoever runs the watch should get. */
@@ -28,6 +29,7 @@ export class ManifestWatch implements FetchEvents {
   readonly #inputUrl: string;
   readonly #ownId: string;
   readonly #counts: SegmentCounts;
+  readonly #scope: 'ladder' | 'own';
   readonly #axis = new PresentationAxis();
   readonly #anchors = new ProgramAnchors();
   readonly #results = new SegmentResults();
@@ -47,11 +49,12 @@ export class ManifestWatch implements FetchEvents {
   #hasNews = false;
   #toldAtMs: number | null = null;
 
-  /** `ownId` names the one playlist of an input that has no ladder. */
-  constructor(inputUrl: string, ownId: string, counts: SegmentCounts) {
+  /** `ownId` names the one playlist of an input that has no ladder; `own`: others of a ladder are no matter of this watch. */
+  constructor(inputUrl: string, ownId: string, counts: SegmentCounts, scope: 'ladder' | 'own' = 'ladder') {
     this.#inputUrl = inputUrl;
     this.#ownId = ownId;
     this.#counts = counts;
+    this.#scope = scope;
   }
 
   /** Whether the playlist that is decoded can be had: what a probe without input has to know. */
@@ -107,6 +110,13 @@ export class ManifestWatch implements FetchEvents {
     this.#anchor(found.variant, found.place);
   }
 
+  /** What is known of a segment before it comes; null for what is not listed. */
+  placeOf(url: string, manifestUrl: string): SegmentPlace | null {
+    const found = this.#variantOf(url, null, manifestUrl);
+    if (found === null || found.place === null) return null;
+    return { ...found.place, ptsMs: this.#axis.toPresentation(found.variant.id, found.place.atMs) };
+  }
+
   /** A decoder begins at this place of the presentation timeline. */
   beginPass(ptsMs: number): void {
     this.#axis.beginPass(ptsMs);
@@ -126,12 +136,12 @@ export class ManifestWatch implements FetchEvents {
       due.push({ kind, url, manifestUrl, range });
     };
     if (this.#isTopDue(nowMs)) want('manifest', this.#inputUrl, this.#inputUrl);
-    for (const variant of this.#kind === 'dash' ? [] : this.#variants) {
-      if (isReloadDue(variant, nowMs, this.#own.has(variant.url))) want('manifest', variant.url, variant.url);
+    for (const variant of this.#kind === 'dash' ? [] : this.#watched) {
+      if (variant.isDue(nowMs, this.#isOwn(variant))) want('manifest', variant.url, variant.url);
     }
     for (const { url, manifestUrl, range } of this.#results.toRetry(nowMs))
       want('segment', url, manifestUrl, range);
-    for (const variant of this.#variants) this.#wantCheck(variant, want);
+    for (const variant of this.#watched) this.#wantCheck(variant, want);
     for (const { url } of due) this.#asked.set(url, nowMs);
     return due;
   }
@@ -156,8 +166,8 @@ export class ManifestWatch implements FetchEvents {
       targetDurationMs: own?.targetMs ?? Math.max(0, ...this.#variants.map(({ targetMs }) => targetMs)),
       newestSegment: own?.newest ?? -1,
       masterStatus: this.#master?.status ?? 0,
-      own: own === null ? -1 : this.#variants.indexOf(own),
-      variants: this.#variants.map((variant) => factOf(variant, nowMs)),
+      own: own === null ? -1 : this.#watched.indexOf(own),
+      variants: this.#watched.map((variant) => variant.factAt(nowMs)),
       segments,
       markers: this.#announcements.take(),
     };
@@ -170,6 +180,12 @@ export class ManifestWatch implements FetchEvents {
       own[0] ??
       (this.#variants.length === 1 ? this.#variants[0]! : null)
     );
+  }
+
+  /** Those that this watch tells of: while it is not known which one is decoded, all. */
+  get #watched(): readonly PlaylistState[] {
+    const own = this.#scope === 'own' ? this.#variants.filter((one) => this.#isOwn(one)) : [];
+    return own.length > 0 ? own : this.#variants;
   }
 
   #isOwn({ url }: PlaylistState): boolean {
@@ -304,7 +320,7 @@ export class ManifestWatch implements FetchEvents {
     this.#unplaced = [];
     for (const result of decided) {
       const found = this.#variantOf(result.url, result.range, result.manifestUrl);
-      if (found === null || found.place === null) continue;
+      if (found === null || found.place === null || !this.#watched.includes(found.variant)) continue;
       const { variant, place } = found;
       const ptsMs = this.#axis.toPresentation(variant.id, place.atMs) ?? this.#alignedTo(variant, place);
       if (ptsMs === null && nowMs - result.atMs < UNPLACED_MS_MAX && this.#unplaced.length < UNPLACED_MAX) {
@@ -312,7 +328,7 @@ export class ManifestWatch implements FetchEvents {
         continue;
       }
       this.#segments.push({
-        variant: this.#variants.indexOf(variant),
+        variant: this.#watched.indexOf(variant),
         ptsMs: Math.max(0, Math.round(ptsMs ?? this.#axis.passPtsMs)),
         durationMs: place.durationMs,
         status: result.status,
@@ -388,26 +404,9 @@ const ASKED_MS_MAX = 30_000;
 const CHECK_BYTES = 1_024;
 const MASTER_RELOAD_MS_MIN = 2_000;
 const DASH_UPDATE_MS_MIN = 1_000;
-/** What the decoder loads by itself is asked for only when it has not done so for this much longer than it should. */
-const OWN_WAIT_FACTOR = 1.5;
 
 function read({ body, finalUrl, kind }: ManifestFetch): HlsMaster | HlsMedia | DashManifest | null {
   return kind === 'dash' ? parseDash(body, finalUrl) : parseHls(body, finalUrl);
-}
-
-function isReloadDue(variant: PlaylistState, nowMs: number, isOwn: boolean): boolean {
-  const { loadedAtMs, reloadMs, isDeclared } = variant;
-  if (reloadMs === null || !isDeclared) return false;
-  if (loadedAtMs === null) return !isOwn;
-  return nowMs - loadedAtMs >= (isOwn ? reloadMs * OWN_WAIT_FACTOR + OWN_WAIT_MS : reloadMs);
-}
-
-const OWN_WAIT_MS = 500;
-
-function factOf(variant: PlaylistState, nowMs: number): VariantFact {
-  const { id, status, failingSinceMs, failedReloads } = variant;
-  const failingMs = failingSinceMs === null ? 0 : Math.max(1, nowMs - failingSinceMs);
-  return { id, status, unchangedMs: variant.unchangedMs(nowMs), failingMs, failedReloads };
 }
 
 function samePath(left: string, right: string): boolean {

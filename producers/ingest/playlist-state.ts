@@ -4,6 +4,7 @@
  */
 import type { DashManifest, DashRepresentation } from './dash-manifest.ts';
 import type { HlsMedia, HlsSegment } from './hls-playlist.ts';
+import type { VariantFact } from './manifest-facts.ts';
 
 /** A segment's place on its playlist's own time, ms, which goes upwards without end. */
 export type Place = {
@@ -70,8 +71,19 @@ export class PlaylistState {
     return this.targetMs === 0 ? TARGET_MS_UNTOLD : this.targetMs;
   }
 
-  unchangedMs(nowMs: number): number | null {
-    return this.changedAtMs === null || !this.isLive ? null : Math.max(0, nowMs - this.changedAtMs);
+  /** `isOwn`: the decoder loads it, too, and is given the first go. */
+  isDue(nowMs: number, isOwn: boolean): boolean {
+    const { loadedAtMs, reloadMs } = this;
+    if (reloadMs === null || !this.isDeclared) return false;
+    if (loadedAtMs === null) return !isOwn;
+    return nowMs - loadedAtMs >= (isOwn ? reloadMs * OWN_WAIT_FACTOR + OWN_WAIT_MS : reloadMs);
+  }
+
+  factAt(nowMs: number): VariantFact {
+    const { id, status, failingSinceMs, failedReloads, changedAtMs } = this;
+    const unchangedMs = changedAtMs === null || !this.isLive ? null : Math.max(0, nowMs - changedAtMs);
+    const failingMs = failingSinceMs === null ? 0 : Math.max(1, nowMs - failingSinceMs);
+    return { id, status, unchangedMs, failingMs, failedReloads };
   }
 
   takeFailure({ status, atMs }: LoadFailure): void {
@@ -180,6 +192,9 @@ export class PlaylistState {
   }
 }
 
+/** What the decoder loads by itself is asked for only when it has not done so for this much longer than it should. */
+export const OWN_WAIT_FACTOR = 1.5;
+const OWN_WAIT_MS = 500;
 const RELOAD_MS_MIN = 500;
 /** Before a playlist has told its target duration. */
 const TARGET_MS_UNTOLD = 4_000;

@@ -53,7 +53,8 @@ export const renditionMissing: Detector = {
 
 function onFacts(state: State, { chunk, evidence }: TransportStep, settings: typeof DEFAULTS) {
   const variants = variantsIn(chunk);
-  if (variants.length < 2) return NOTHING;
+  // A playlist by itself is no rendition: when it is gone, the signal is lost.
+  if (variants.length < 2 && chunk.manifestStatus === 0) return NOTHING;
   const type = typeWith(settings);
   const atMs = chunk.decodedAtMs;
   const answers =
