@@ -41,6 +41,8 @@ export type RunOptions = {
   readonly outside?: OutsideOptions;
   /** Of every task; by default everything often, and no reader ever goes on without a writer. */
   readonly limits?: Partial<TaskLimits>;
+  /** Of Node, for each process. */
+  readonly nodeFlags?: readonly string[];
   readonly onTrace?: (line: string) => void;
 };
 
@@ -201,7 +203,7 @@ export class ChaosRun {
       heldTopics,
       ...(topologies === null ? {} : { topologies }),
     };
-    const instance = new Instance(setup);
+    const instance = new Instance(setup, this.options.nodeFlags);
     this.trace(`start ${instance.name}`);
     this.#instances.push(instance);
     this.#proxies.set(instance, proxies);

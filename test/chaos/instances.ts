@@ -29,9 +29,14 @@ export class Instance {
   #failure: Extract<InstanceNews, { kind: 'failed' }> | null = null;
   #report: InstanceReport | null = null;
 
-  constructor(setup: InstanceSetup) {
+  constructor(setup: InstanceSetup, nodeFlags: readonly string[] = []) {
     this.name = setup.name;
-    const [command, args] = tied(process.execPath, [...NODE_FLAGS, SCRIPT, JSON.stringify(setup)]);
+    const [command, args] = tied(process.execPath, [
+      ...NODE_FLAGS,
+      ...nodeFlags,
+      SCRIPT,
+      JSON.stringify(setup),
+    ]);
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     instances.add(this);
     this.#child.stdin.on('error', () => undefined);

@@ -15,6 +15,8 @@ import { type SoakVerdict, soakVerdict } from './soak-verdict.ts';
 export type SoakOptions = {
   readonly minutes: number;
   readonly seed: number;
+  /** Worker processes run without V8's optimising compilers. */
+  readonly isUnoptimised: boolean;
   readonly onProgress: (line: string) => void;
   readonly onTrace: (line: string) => void;
 };
@@ -30,6 +32,7 @@ export type Sample = Memory & {
 export type SoakResult = {
   readonly minutes: number;
   readonly seed: number;
+  readonly isUnoptimised: boolean;
   readonly startedAt: string;
   readonly streams: number;
   readonly viewers: number;
@@ -43,7 +46,7 @@ export type SoakResult = {
 };
 
 export async function soak(options: SoakOptions): Promise<SoakResult> {
-  const { minutes, seed, onProgress, onTrace } = options;
+  const { minutes, seed, isUnoptimised, onProgress, onTrace } = options;
   const startedAt = new Date(systemClock.nowMs()).toISOString();
   const parts = await resolveJavaParts();
   const registry = await startLocal({ ephemeral: true, parts: ['registry'], onProgress: () => {} });
@@ -55,6 +58,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
         ...{ name: 'soak', seed, brokers: kafka.brokers, registryUrl, subject: 'real', onTrace },
         ...{ partitions: PARTITIONS, isProxied: true },
         limits: {},
+        nodeFlags: isUnoptimised ? UNOPTIMISED : [],
         outside: {
           speech: soakSpeech(STREAMS_PER_PARTITION, VIEWERS),
           silencePermille: 1,
@@ -74,7 +78,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
         const { faults, findings } = run;
         const streams = PARTITIONS * STREAMS_PER_PARTITION;
         const cast = { streams, viewers: VIEWERS, samples, longLived: longLived.name };
-        return { minutes, seed, startedAt, ...cast, faults, verdict, findings };
+        return { minutes, seed, isUnoptimised, startedAt, ...cast, faults, verdict, findings };
       } finally {
         await run.close();
       }
@@ -93,6 +97,12 @@ const TURNS_PER_CONFIG = 2_000;
 const CONFIGS = 3;
 /** What is kept for minutes by default would still be filling up when memory is looked at for the first time. */
 const SETTINGS = { sessions: { reopenMs: 240_000 }, scoring: { defectHorizonMs: 240_000 } };
+
+/**
+ * The rarer a function runs, the later V8 optimises it, and all that time there is more machine code on the heap. Without the
+ * optimising compilers, code is there as soon as it has run.
+ */
+const UNOPTIMISED = ['--no-opt', '--no-maglev', '--always-sparkplug'];
 
 const MINUTE_MS = 60_000;
 /** Faults begin no later than this in a minute; then everything settles, and memory is looked at. */
