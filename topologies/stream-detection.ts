@@ -22,6 +22,7 @@ import { streamKeyOf } from './detectors/stream-step.ts';
 import { tsError } from './detectors/ts-error.ts';
 import { videoBlack } from './detectors/video-black.ts';
 import { videoBlockCorruption } from './detectors/video-block-corruption.ts';
+import { videoBlur } from './detectors/video-blur.ts';
 import { videoDecodeError } from './detectors/video-decode-error.ts';
 import { videoFlat } from './detectors/video-flat.ts';
 import { videoFrameDrop } from './detectors/video-frame-drop.ts';
@@ -37,6 +38,7 @@ export const DETECTORS: readonly Detector[] = [
   videoMissing,
   videoDecodeError,
   videoBlockCorruption,
+  videoBlur,
   audioMissing,
   audioSilence,
   audioClipping,

@@ -21,7 +21,7 @@ import type { PictureFeatures } from './frame-analysis.ts';
 import { type TransportFacts, transportColumns } from './manifest-facts.ts';
 import type { PacketBlock, PacketPicture } from './packet-order.ts';
 import type { PictureLook } from './picture-look.ts';
-import { NO_NOTES, type PictureNotes } from './picture-notes.ts';
+import { bothNotes, NO_NOTES, type PictureNotes } from './picture-notes.ts';
 import type { TsErrorAt } from './ts-check.ts';
 
 export const CHUNK_MS = 1000;
@@ -83,6 +83,9 @@ export class Chunker {
   #tsErrors: readonly TsErrorAt[] = [];
   #isTsChecked = false;
   #pictures: TimedPicture[] = [];
+  #lastPictureMs = Number.NEGATIVE_INFINITY;
+  /** Of pictures that were left out. */
+  #notesLeft: PictureNotes = NO_NOTES;
   #blocks: TimedBlock[] = [];
   #depth: Depth = 'full';
   #skewsMs: number[] = [];
@@ -214,11 +217,16 @@ export class Chunker {
 
   #addPicture(picture: TimedPicture): void {
     const { ptsMs, decodedAtMs } = picture;
-    if (!Number.isSafeInteger(ptsMs)) {
+    const notes = bothNotes(this.#notesLeft, picture.notes);
+    // Damaged streams give out several pictures for one time, or an earlier one: nobody is shown those.
+    if (!Number.isSafeInteger(ptsMs) || ptsMs <= this.#lastPictureMs) {
       this.#decodeErrors += 1;
+      this.#notesLeft = notes;
       return;
     }
-    this.#pictures.push(picture);
+    this.#lastPictureMs = ptsMs;
+    this.#notesLeft = NO_NOTES;
+    this.#pictures.push({ ...picture, notes });
     this.#arrival?.observe(ptsMs, decodedAtMs);
     // Its time is known, how long it lasts is not: it has passed its own beginning only.
     this.#videoEndMs = Math.max(this.#videoEndMs, ptsMs);

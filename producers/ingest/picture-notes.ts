@@ -24,6 +24,12 @@ export type PictureNotes = {
 
 export const NO_NOTES: PictureNotes = { isKey: false, damage: 0 };
 
+/** Of two pictures of which one is not shown. */
+export function bothNotes(one: PictureNotes, other: PictureNotes): PictureNotes {
+  if (one === NO_NOTES) return other;
+  return { isKey: one.isKey || other.isKey, damage: Math.max(one.damage, other.damage) };
+}
+
 /** Decoders of pictures, by the names that they have in messages. */
 export const PICTURE_DECODER =
   /^\[(h26[1345]|hevc|vvc|mpeg[124]|mpeg[12]?video|msmpeg4|vp[3-9]|vc1|wmv\d|libdav1d|libaom|av1|theora|mjpeg|prores|dvvideo|dnxhd|flv)\w* @ /;
@@ -38,11 +44,14 @@ export class PictureNoteTaker {
   /** Since the picture before. */
   #isCorrupt = false;
   #errors = 0;
-  /** Pictures before which an error was told last, by what it was in; and one of kind B given out. */
+  /** Pictures before which an error was told last, by what it was in. */
   #inKey = NEVER;
   #inPredicted = NEVER;
   #inBetween = NEVER;
-  #inUnknown = NEVER;
+  /** The same for errors in pictures of which the kind is not told: one bit for each of the last ones, the latest first. */
+  #unknownBits = 0;
+  /** Pictures of kind B in a row, up to the latest. */
+  #betweenRow = 0;
   #between = NEVER;
   #lost = NEVER;
 
@@ -67,16 +76,19 @@ export class PictureNoteTaker {
     const isCorrupt = this.#isCorrupt;
     this.#errors = 0;
     this.#isCorrupt = false;
-    if (MARK_BETWEEN.test(mark)) this.#between = at;
+    const isBetween = MARK_BETWEEN.test(mark);
+    if (isBetween) this.#between = at;
     // Before the first picture, a decoder that joins a stream complains of what it has missed.
     if (at === 0) return { isKey, damage: 0 };
-    const explained = this.#lastError() >= at - EXPLAINED_PICTURES;
+    const explained = this.#unknownBits !== 0 || this.#lastError() >= at - EXPLAINED_PICTURES;
     if ((errors & ERROR.inKey) !== 0) this.#inKey = at;
     if ((errors & ERROR.inPredicted) !== 0) this.#inPredicted = at;
     if ((errors & ERROR.inBetween) !== 0) this.#inBetween = at;
-    if (errors === ERROR.unknown) this.#inUnknown = at;
+    this.#unknownBits = (this.#unknownBits << 1) | (errors === ERROR.unknown ? 1 : 0);
     const lasts = (errors & ~ERROR.inBetween) !== 0 && (errors & TYPED) !== ERROR.inBetween;
-    if (lasts || (isCorrupt && errors === 0 && !explained) || (isKey && this.#concernsKey(at, isCorrupt)))
+    const concernsKey = isKey && this.#concernsKey(at, isCorrupt);
+    this.#betweenRow = isBetween ? this.#betweenRow + 1 : 0;
+    if (lasts || (isCorrupt && errors === 0 && !explained) || concernsKey)
       return { isKey, damage: DAMAGE.lasting };
     return { isKey, damage: isCorrupt ? DAMAGE.passing : 0 };
   }
@@ -88,7 +100,10 @@ export class PictureNoteTaker {
     this.#inKey = NEVER;
     if (isCorrupt || inKey) return true;
     if (this.#inPredicted > at - (reordered ? CONCEALING_DELAY : 0)) return true;
-    return this.#inUnknown > at - (reordered ? SILENT_DELAY : 1);
+    if (!reordered) return (this.#unknownBits & 1) !== 0;
+    // Pictures of kind B right before it were decoded after it.
+    const ownBit = 1 << Math.min(30, this.#betweenRow + SILENT_DELAY);
+    return (this.#unknownBits & (AFTER_KEY_BITS | ownBit)) !== 0;
   }
 
   /**
@@ -107,7 +122,7 @@ export class PictureNoteTaker {
   }
 
   #lastError(): number {
-    return Math.max(this.#inKey, this.#inPredicted, this.#inBetween, this.#inUnknown);
+    return Math.max(this.#inKey, this.#inPredicted, this.#inBetween);
   }
 }
 
@@ -122,7 +137,9 @@ const REORDER_SEEN_PICTURES = 16;
 /** Pictures by which H.264 and MPEG decoders are ahead of what they give out, where pictures are reordered. */
 const CONCEALING_DELAY = 2;
 /** The same for decoders that do not tell the kind of the picture, HEVC above all. */
-const SILENT_DELAY = 4;
+const SILENT_DELAY = 3;
+/** Errors told so late before a key picture are in what was decoded after it and the pictures of kind B before it. */
+const AFTER_KEY_BITS = 0b111;
 
 /** A decoder that conceals says so within so many pictures after it got a packet with a gap. */
 const CONCEALED_WITHIN_PICTURES = 2;
