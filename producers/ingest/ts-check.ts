@@ -48,6 +48,8 @@ export class TsCheck {
 
   constructor(mode: TsCheckMode) {
     this.#mode = mode;
+    // Of a row that goes on the table is due from its beginning.
+    if (mode === 'continuous') this.#pat = { lastMs: 0, toldMs: 0 };
   }
 
   /** Time of what follows, ms; never goes back. */
@@ -117,7 +119,7 @@ export class TsCheck {
     const isAnnounced = adaptationBytes > 0 && (bytes[at + 5]! & 0x80) !== 0;
     this.#count(pid, flags & 0x0f, hasPayload, isAnnounced);
     const track = this.#tracks.get(pid);
-    if (track !== undefined && hasPayload) Object.assign(track, { lastMs: this.#atMs, toldMs: this.#atMs });
+    if (track !== undefined && hasPayload) this.#seen(track, 16);
     const isTable = pid === 0 || this.#pmts.has(pid);
     if (!isTable) return;
     if ((flags & 0xc0) !== 0) this.#tell(pid === 0 ? 13 : 15, 1);
@@ -175,11 +177,12 @@ export class TsCheck {
     if (pid === 0) {
       if (tableId !== 0) this.#tell(13, 1);
       else {
-        this.#pat = { lastMs: this.#atMs, toldMs: this.#atMs };
+        if (this.#pat === null) this.#pat = { lastMs: this.#atMs, toldMs: this.#atMs };
+        this.#seen(this.#pat, 13);
         this.#takePat(bytes, sectionAt, sectionEnd);
       }
     } else if (tableId === 2) {
-      this.#pmts.set(pid, { lastMs: this.#atMs, toldMs: this.#atMs });
+      this.#seen(this.#pmts.get(pid)!, 15);
       this.#takePmt(bytes, sectionAt, sectionEnd);
     }
   }
@@ -209,6 +212,17 @@ export class TsCheck {
       }
       at += 5 + (((bytes[at + 3]! & 0x0f) << 8) | bytes[at + 4]!);
     }
+  }
+
+  /** It is there; an absence that was told ends here. */
+  #seen(watched: Watched, kind: 13 | 15 | 16): void {
+    const absentMs = this.#atMs - watched.lastMs;
+    const wasTold = watched.toldMs > watched.lastMs && watched.lastMs >= 0;
+    if (wasTold && absentMs >= ABSENT_MS_MIN && this.#mode === 'continuous') {
+      this.#found.push({ atMs: this.#atMs, kind, count: absentMs });
+    }
+    watched.lastMs = this.#atMs;
+    watched.toldMs = this.#atMs;
   }
 
   #absence(watched: Watched | null, kind: 13 | 15 | 16): void {

@@ -7,6 +7,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { ClockStep } from './chunker.ts';
 import { LONE_STEP_MS_MIN, STEP_MS_MIN } from './stream-timeline.ts';
+import { TsCheck, type TsErrorAt } from './ts-check.ts';
 
 export type SignalledStep = ClockStep & { readonly isSignalled: boolean };
 
@@ -130,6 +131,7 @@ export class TsClock {
   readonly #file: FileHandle;
   readonly #packetBytes: number;
   readonly #finder = new TsStepFinder();
+  readonly #check = new TsCheck('continuous');
   #atByte: number;
   #ended = false;
 
@@ -163,16 +165,31 @@ export class TsClock {
       this.#ended = bytesRead < this.#packetBytes;
       let at = 0;
       for (; at + this.#packetBytes <= bytesRead; at += this.#packetBytes) {
-        if (block[at] !== SYNC) at = nextSync(block, at, bytesRead, this.#packetBytes);
-        if (at + this.#packetBytes <= bytesRead) this.#finder.push(block, at);
+        if (block[at] !== SYNC) at = this.#skipDamage(block, at, bytesRead);
+        if (at + this.#packetBytes > bytesRead) break;
+        this.#finder.push(block, at);
+        this.#check.advance(Math.round(this.#finder.endMs));
+        if (this.#check.sync(true)) this.#check.packet(block, at);
       }
       this.#atByte += Math.min(at, Math.max(bytesRead, 1));
     }
     return this.#finder.takeSteps();
   }
 
+  /** What the check of the packets found so far, by the same time. */
+  takeErrors(): readonly TsErrorAt[] {
+    return this.#ended ? this.#check.takeAll() : this.#check.take();
+  }
+
   async close(): Promise<void> {
     await this.#file.close();
+  }
+
+  /** Where packets begin again; each place on the way at which one should have begun counts. */
+  #skipDamage(block: Uint8Array, at: number, bytesRead: number): number {
+    const foundAt = nextSync(block, at, bytesRead, this.#packetBytes);
+    for (let dueAt = at; dueAt < foundAt; dueAt += this.#packetBytes) this.#check.sync(false);
+    return foundAt;
   }
 }
 

@@ -1,0 +1,84 @@
+/**
+ * The transport of one stream that comes by a manifest: listens to what is got for the decoder, asks for what is due beside
+ * it, and holds what follows from both for whoever makes the records.
+ */
+import type { ProgramTime } from './arrival-time.ts';
+import { type ArrivalTime, NO_PROGRAM_TIME } from './arrival-time.ts';
+import type { ClockStep } from './chunker.ts';
+import type { FetchEvents, SegmentTap } from './fetch-events.ts';
+import type { TransportFacts } from './manifest-facts.ts';
+import { type Due, ManifestWatch } from './manifest-watch.ts';
+import { SegmentBytes } from './segment-bytes.ts';
+import type { TsErrorAt } from './ts-check.ts';
+
+/** Asks on its behalf; what came of it is in the events. */
+export type AskOrigin = (due: Due) => void;
+
+export class ManifestProbe {
+  readonly events: FetchEvents;
+  readonly #watch: ManifestWatch;
+  readonly #bytes = new SegmentBytes();
+  readonly #arrival: ArrivalTime | null;
+
+  /**
+   * @param ownId names the one playlist of an input without a ladder
+   * @param scope `own`: other renditions are not looked at, since they have probes of their own
+   * @param arrival tells programme time where the source tells none
+   */
+  constructor(inputUrl: string, ownId: string, scope: 'ladder' | 'own', arrival: ArrivalTime | null) {
+    this.#arrival = arrival;
+    this.#watch = new ManifestWatch(inputUrl, ownId, this.#bytes, scope);
+    this.events = {
+      onManifest: (fetch) => this.#watch.onManifest(fetch),
+      onSegment: (fetch) => this.#watch.onSegment(fetch),
+      tapSegment: (segment) => this.#tap(segment),
+    };
+  }
+
+  /** Whether the playlist that is decoded can be had. */
+  get ownState(): 'unknown' | 'answers' | 'fails' {
+    return this.#watch.ownState;
+  }
+
+  beginPass(ptsMs: number): void {
+    this.#watch.beginPass(ptsMs);
+  }
+
+  /** The decoder has given out all that it got, up to here. */
+  settle(presentationEndMs: number): void {
+    this.#watch.settle(presentationEndMs);
+  }
+
+  /** Asks for what is due, and gives out facts where there are new ones. */
+  tend(nowMs: number, ask: AskOrigin): TransportFacts | null {
+    for (const due of this.#watch.due(nowMs)) ask(due);
+    return this.#watch.takeFacts(nowMs);
+  }
+
+  /** Errors of the transport stream since they were taken last; null when segments are none. */
+  takeErrors(): readonly TsErrorAt[] | null {
+    return this.#bytes.isTransportStream === true ? this.#bytes.takeErrors() : null;
+  }
+
+  /** Steps of the clock that neither the playlist nor the transport stream announced. */
+  takeSteps(): readonly ClockStep[] {
+    return this.#bytes
+      .takeSteps()
+      .filter(({ isSignalled }) => !isSignalled)
+      .map(({ atMs, sizeMs }) => ({ atMs, sizeMs }));
+  }
+
+  observe(ptsMs: number, arrivedAtMs: number): void {
+    this.#arrival?.observe(ptsMs, arrivedAtMs);
+  }
+
+  /** Programme time: by the manifest's word, else by arrival. */
+  at(ptsMs: number): ProgramTime {
+    return this.#watch.programAnchors.at(ptsMs) ?? this.#arrival?.at(ptsMs) ?? NO_PROGRAM_TIME;
+  }
+
+  #tap({ url, manifestUrl }: { readonly url: string; readonly manifestUrl: string }): SegmentTap | null {
+    this.#watch.onAsked(url, manifestUrl);
+    return this.#bytes.tap(url, manifestUrl, this.#watch.placeOf(url, manifestUrl));
+  }
+}
