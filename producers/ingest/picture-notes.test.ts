@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DAMAGE, PictureNoteTaker } from './picture-notes.ts';
+
+const CORRUPT = '[warning] x.ts: corrupt decoded frame in stream 0';
+const LOST = '[warning] x.ts: corrupt input packet in stream 0';
+const conceals = (kind: string) =>
+  `[h264 @ 0x1] [info] concealing 93 DC, 93 AC, 93 MV errors in ${kind} frame`;
+const COMPLAINT = '[hevc @ 0x1] [error] The cu_qp_delta -41 is outside the valid range [-26, 25].';
+
+/**
+ * Draws pictures in the order in which they are given out: i, p, b, K for a key picture; before each the messages in
+ * brackets. Draws what is known of each: `.` nothing, `x` damage that passes, `#` damage that lasts.
+ */
+function check(codec: string, pictures: string, expected: string): void {
+  const taker = new PictureNoteTaker();
+  taker.stream(`[info]   Stream #0:0[0x100]: Video: ${codec}, yuv420p, 640x360`);
+  let drawn = '';
+  for (const [, told = '', kind] of pictures.matchAll(/(?:\[(\w+)\])?([Kipb])/g)) {
+    for (const message of told) {
+      const lines: { readonly [key: string]: string } = { c: CORRUPT, l: LOST, e: COMPLAINT };
+      taker.message(lines[message] ?? conceals(message));
+    }
+    const type = kind === 'K' ? 'I' : kind!.toUpperCase();
+    const notes = taker.picture(`n: 1 pts: 1 iskey:${kind === 'K' ? 1 : 0} type:${type} `);
+    assert.equal(notes.isKey, kind === 'K');
+    drawn += notes.damage === DAMAGE.lasting ? '#' : notes.damage === DAMAGE.passing ? 'x' : '.';
+  }
+  assert.equal(drawn, expected, pictures);
+}
+
+test('what is concealed in a picture of kind P lasts; in one of kind B it passes', () => {
+  check('h264 (High)', 'Kp[P]pppK', '..#...');
+  check('h264 (High)', 'Kbbp[B]b[c]bpK', '.....x..');
+  check('mpeg2video (Main)', 'Kbbp[P]b[c]bpK', '....#x..');
+});
+
+test('before the first picture a decoder complains of what it has missed', () => {
+  check('h264 (High)', '[cP]KppK', '....');
+});
+
+test('an error that was told before a key picture may be in it, or in what was decoded after it', () => {
+  // In it, by its kind: it is given out two pictures later.
+  check('h264 (High)', 'Kbpbp[I]bpKbp', '.....#.#..');
+  // In the P before it, and in the one after it.
+  check('h264 (High)', 'Kbpb[P]pbpKbp', '....#.....');
+  check('h264 (High)', 'Kbpbpb[P]pKbp', '......##..');
+  // A key picture that is given out as corrupt is damaged whatever was told.
+  check('h264 (High)', 'Kppp[c]Kpp', '....#..');
+});
+
+test('a packet with a gap counts by what the decoder says came of it, and when it says nothing, as a lost picture', () => {
+  check('h264 (High)', 'Kbp[l]b[B]pbp', '.......');
+  check('h264 (High)', 'Kbp[l]b[P]pbp', '....#..');
+  check('h264 (High)', 'Kbp[l]bpbpbp', '.....#...');
+  check('hevc (Main)', 'Kpp[l]pppK', '...#...');
+});
+
+test('decoders that do not tell the kind: too near to a key picture it is in it, or after it', () => {
+  // Decoded as it is told, three pictures ahead, and the key picture before the three that are shown before it.
+  check('hevc (Main)', 'Kbbbp[e]bbbpbbbKbbb', '.....#..........');
+  check('hevc (Main)', 'Kbbbpb[e]bbpbbbKbbb', '......#.....#...');
+  check('hevc (Main)', 'Kbbbpbbbp[e]bbbKbbb', '.........#......');
+  check('hevc (Main)', 'Kbbbpbbbpb[e]bbKbbb', '..........#.#...');
+});
+
+test('what H.264 complains of without concealing anything does not show', () => {
+  const taker = new PictureNoteTaker();
+  taker.stream('[info]   Stream #0:0: Video: h264');
+  taker.picture('n: 0 pts: 0 iskey:1 type:I ');
+  taker.message('[h264 @ 0x1] [error] mmco: unref short failure');
+  taker.message('[warning] x.ts: corrupt input packet in stream 1');
+  assert.equal(taker.picture('n: 1 pts: 1 iskey:0 type:P ').damage, 0);
+  taker.message('[h264 @ 0x1] [error] Frame num gap 5 3');
+  assert.equal(taker.picture('n: 2 pts: 2 iskey:0 type:P ').damage, DAMAGE.lasting);
+});
