@@ -112,7 +112,7 @@ export type FrameFeatures = {
   readonly manifestKind: string;
   /** The manifest does not say that nothing more will be added. */
   readonly manifestIsLive: boolean;
-  /** How the manifest that names the variants was loaded last: HTTP status, or -1 no connection, -2 timeout, -3 cut short, -4 garbage, -5 not named any more; 0 when there is none above the playlist, or it was not loaded. */
+  /** How the manifest that names the variants was loaded last: HTTP status, or -1 no connection, -2 timeout, -3 cut short, -4 garbage, -5 not named any more, -6 forbidden by the network rules of the probe; 0 when there is none above the playlist, or it was not loaded. */
   readonly manifestStatus: number;
   /** Target duration of the playlist that is decoded (RFC 8216, 4.3.3.1), or longest segment of a DASH manifest, ms. */
   readonly targetDurationMs: number;
