@@ -131,7 +131,8 @@ function takeSegment(state: State, segment: Segment, offset: number): void {
 
 function takeContent(state: State, chunk: FrameFeatures, settings: typeof DEFAULTS): void {
   const pictures = chunk.framePtsMs.length;
-  if (pictures === 0) return;
+  // What moves is known where every picture is decoded.
+  if (pictures === 0 || chunk.depth !== 'full') return;
   let movementCenti = 0;
   let watched = 0;
   for (let at = 0; at < pictures; at++) {

@@ -93,14 +93,16 @@ export const chunkOrder: Reducer<State, FrameFeatures, StreamStep | TransportSte
 function faultOf(chunk: FrameFeatures): string | null {
   const { framePtsMs } = chunk;
   const pictures = framePtsMs.length;
-  if (!hasWholeColumns(chunk, pictures)) {
-    const name = PICTURE_COLUMNS.find((column) => chunk[column].length !== pictures)!;
-    return `${name} has ${chunk[name].length} entries for ${pictures} pictures`;
+  const decoded = chunk.depth === 'packets' ? 0 : pictures;
+  if (!hasWholeColumns(chunk, decoded)) {
+    const name = PICTURE_COLUMNS.find((column) => chunk[column].length !== decoded)!;
+    return `${name} has ${chunk[name].length} entries for ${decoded} decoded pictures`;
   }
   for (let i = 1; i < pictures; i++) {
     if (framePtsMs[i]! <= framePtsMs[i - 1]!) return `framePtsMs does not rise at picture ${i}`;
   }
-  if (chunk.seq < 0 || chunk.durationMs < 0) return 'seq and durationMs may not be negative';
+  if (chunk.seq < 0 || chunk.durationMs < 0 || chunk.audioBlocks < 0)
+    return 'seq, durationMs and audioBlocks may not be negative';
   if (chunk.audioChannels < 0 || chunk.audioBlockMs <= 0)
     return 'audioChannels or audioBlockMs makes no sense';
   const levels = chunk.audioRmsCentiDbfs.length;

@@ -7,6 +7,8 @@ export const FIGURES = {
   depth: 'string',
   chunks: 'int',
   frames: 'int',
+  /** Those of them that were decoded. */
+  framesDecoded: 'int',
   /** Null once the rate of any chunk was not known. */
   framesExpected: 'int?',
   mediaMs: 'long',
@@ -27,6 +29,10 @@ export const FIGURES = {
   lastFrameMs: 'long?',
   programLagMs: 'long?',
   decodeToLogMsMax: 'long',
+  /** Bytes of packets, and presentation time of the chunks that they are of. */
+  packetBytes: 'long',
+  packetMs: 'long',
+  avSkewMs: 'int?',
 } as const;
 
 export type Figures = StateOf<typeof FIGURES>;
@@ -37,6 +43,7 @@ export function newFigures(): Figures {
     depth: '',
     chunks: 0,
     frames: 0,
+    framesDecoded: 0,
     framesExpected: 0,
     mediaMs: 0,
     fromMs: 0,
@@ -55,6 +62,9 @@ export function newFigures(): Figures {
     lastFrameMs: null,
     programLagMs: null,
     decodeToLogMsMax: 0,
+    packetBytes: 0,
+    packetMs: 0,
+    avSkewMs: null,
   };
 }
 
@@ -71,13 +81,18 @@ export function addChunk(figures: Figures, chunk: FrameFeatures, timeMs: number)
   figures.decodeToLogMsMax = Math.max(figures.decodeToLogMsMax, timeMs - chunk.decodedAtMs);
   figures.programLagMs =
     chunk.programTimeMs === null ? null : timeMs - (chunk.programTimeMs + chunk.durationMs);
+  if (chunk.videoBytes !== null || chunk.audioBytes !== null) {
+    figures.packetBytes += (chunk.videoBytes ?? 0) + (chunk.audioBytes ?? 0);
+    figures.packetMs += chunk.durationMs;
+  }
+  figures.avSkewMs = chunk.avSkewMs ?? figures.avSkewMs;
   if (chunk.hasVideo) addPictures(figures, chunk);
   if (chunk.audioChannels > 0) addSound(figures, chunk);
 }
 
 /** The figures of pictures and sound as `stream-health` has them; null where there were none. */
 export function pictureAndSound(figures: Figures) {
-  const { frames, blocks } = figures;
+  const { framesDecoded: frames, blocks } = figures;
   const mean = (sum: number, count: number) => (count === 0 ? null : Math.floor(sum / count));
   return {
     lumaMeanCenti: mean(figures.lumaMeanSum, frames),
@@ -100,7 +115,7 @@ function addPictures(figures: Figures, chunk: FrameFeatures): void {
   const pictures = chunk.framePtsMs.length;
   figures.frames += pictures;
   const { frameIntervalUs } = chunk;
-  if (frameIntervalUs === 0) figures.framesExpected = null;
+  if (frameIntervalUs === 0 || chunk.depth === 'keyframes') figures.framesExpected = null;
   else if (figures.framesExpected !== null) {
     figures.framesExpected += Math.floor(
       (chunk.durationMs * 1_000 + Math.floor(frameIntervalUs / 2)) / frameIntervalUs,
@@ -110,6 +125,7 @@ function addPictures(figures: Figures, chunk: FrameFeatures): void {
   const { basePtsMs, framePtsMs, lumaMeanCenti, lumaSpreadCenti, diffMeanCenti, darkPermille, anchorAgeMs } =
     chunk;
   // sums in locals, because this is most of what a stream without defects costs
+  const isDecoded = lumaMeanCenti.length === pictures;
   let lastMs = figures.lastFrameMs ?? Number.POSITIVE_INFINITY;
   let gaps = 0;
   let meanSum = 0;
@@ -121,6 +137,7 @@ function addPictures(figures: Figures, chunk: FrameFeatures): void {
     const ptsMs = basePtsMs + framePtsMs[i]!;
     if (ptsMs - lastMs >= gapMs) gaps += 1;
     lastMs = ptsMs;
+    if (!isDecoded) continue;
     meanSum += lumaMeanCenti[i]!;
     spreadSum += lumaSpreadCenti[i]!;
     diffSum += diffMeanCenti[i]!;
@@ -128,7 +145,8 @@ function addPictures(figures: Figures, chunk: FrameFeatures): void {
     if (anchorAgeMs[i]! > stillMax) stillMax = anchorAgeMs[i]!;
   }
   if (pictures > 0) figures.lastFrameMs = lastMs;
-  figures.ptsGaps += gaps;
+  if (isDecoded) figures.framesDecoded += pictures;
+  if (chunk.depth !== 'keyframes') figures.ptsGaps += gaps;
   figures.lumaMeanSum += meanSum;
   figures.lumaSpreadSum += spreadSum;
   figures.diffSum += diffSum;

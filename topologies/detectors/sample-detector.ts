@@ -14,6 +14,7 @@ import {
   type StepInput,
 } from '../../runtime/topology.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
+import { isJudgedAt } from './depth-table.ts';
 import {
   breakOff,
   INTERVAL_VERSION,
@@ -130,7 +131,10 @@ function reducerOf<Item, S extends IntervalSettings, M>(
   const takeChunk = (state: State, given: FeaturesStep): void => {
     const { interval, memo } = state;
     const { settings } = context;
-    const watches = spec.watches?.(settings) ?? true;
+    const { depth } = given.chunk;
+    const watches = isJudgedAt(spec.type, depth) && (spec.watches?.(settings) ?? true);
+    const isSparse = depth === 'keyframes' && trackId === 'video';
+    if (isSparse) context.settings = sparsely(settings);
     const count = samples.open(given);
     if (given.jumped || !watches) stopSeeing(interval);
     for (let index = 0; watches && index < count; index++) {
@@ -145,7 +149,8 @@ function reducerOf<Item, S extends IntervalSettings, M>(
       // Settled first, so that `open` is what it is when this sample begins.
       settleTo(interval, startMs, context);
       const judgement = spec.judge(samples.at(index), settings, interval.run?.open ?? false, memo);
-      takeSample(interval, startMs, samples.holdMs, judgement, context);
+      const since = isSparse ? sinceKeyPicture(interval, judgement) : judgement;
+      takeSample(interval, startMs, samples.holdMs, since, context);
     }
     settleTo(interval, samples.settledToMs, context);
   };
@@ -174,6 +179,19 @@ function reducerOf<Item, S extends IntervalSettings, M>(
 }
 
 const FORGET: readonly Effect<never>[] = [{ kind: 'forget' }];
+
+/** Key pictures are seconds apart. Two bad ones in a row stand for the time between them, a single one for itself. */
+function sinceKeyPicture({ verdict, sampleStartMs }: IntervalState, judgement: Judgement): Judgement {
+  if (judgement.verdict !== 'bad' || verdict !== 'bad') return judgement;
+  return { ...judgement, sinceMs: sampleStartMs };
+}
+
+function sparsely<S extends IntervalSettings>(settings: S): S {
+  return { ...settings, suspendMs: Math.max(settings.suspendMs, KEY_PICTURES_APART_MS_MAX) };
+}
+
+/** A key picture that comes later does not go on with what the one before showed. */
+const KEY_PICTURES_APART_MS_MAX = 15_000;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -62,7 +62,7 @@ export type Samples<Item> = {
   readonly settledToMs: number;
 };
 
-/** The pictures of a chunk, where every picture is decoded. */
+/** The pictures of a chunk. A detector gets those of the depths that it can judge (`depth-table.ts`). */
 export class Frames implements Samples<Frame>, Frame {
   readonly trackId = 'video';
   readonly #frameHoldMs: (intervalMs: number) => number;
@@ -81,7 +81,7 @@ export class Frames implements Samples<Frame>, Frame {
     this.#jumped = jumped;
     this.intervalMs = Math.ceil(chunk.frameIntervalUs / 1_000);
     this.holdMs = this.#frameHoldMs(this.intervalMs);
-    return chunk.hasVideo && chunk.depth === 'full' ? chunk.framePtsMs.length : 0;
+    return chunk.hasVideo ? chunk.framePtsMs.length : 0;
   }
 
   startMsAt(index: number): number {
@@ -238,7 +238,12 @@ export class AudioBlocks implements Samples<AudioBlock>, AudioBlock {
   }
 }
 
-/** Audio blocks in a chunk. */
+/** Audio blocks that are there in a chunk, measured or not. */
+export function blocksThere(chunk: FrameFeatures): number {
+  return chunk.audioChannels === 0 ? chunk.audioBlocks : blocksIn(chunk);
+}
+
+/** Measured audio blocks in a chunk. */
 export function blocksIn(chunk: FrameFeatures): number {
   return chunk.audioChannels === 0 ? 0 : chunk.audioRmsCentiDbfs.length / chunk.audioChannels;
 }

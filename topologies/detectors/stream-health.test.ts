@@ -108,19 +108,32 @@ test('after the end of the input no window follows, and nothing is left of it', 
 });
 
 test('what is not looked at in depth is not watched, never good', () => {
-  const windows = healthOf(
-    chunksOf('....').map((chunk) => ({ ...chunk, depth: 'packets' })),
+  const shallow = chunksOf('.'.repeat(20)).map((chunk) => ({ ...chunk, depth: 'keyframes' }));
+  const [window] = healthOf(shallow, 10_000);
+  assert.equal(window!.status, 'not-watched');
+  assert.match(
+    window!.statusReason,
+    /^depth keyframes cannot judge video-freeze, video-missing, .*, bitrate-drop$/,
+  );
+  assert.equal(window!.framesExpected, null);
+});
+
+test('packets: how many bytes and pictures there were, and nothing of what they show', () => {
+  const columns = Object.fromEntries(
+    Object.entries(chunksOf('..')[0]!)
+      .filter(([name, value]) => Array.isArray(value) && name !== 'framePtsMs')
+      .map(([name]) => [name, []]),
+  );
+  const unseen = { ...columns, audioChannels: 0, audioOnsets: new Uint8Array(0), depth: 'packets' };
+  const counted = { audioBlocks: 10, videoBytes: 50_000, audioBytes: 12_500, avSkewMs: -12 };
+  const [window] = healthOf(
+    chunksOf('.'.repeat(20)).map((chunk) => ({ ...chunk, ...unseen, ...counted })),
     10_000,
   );
   assert.deepEqual(
-    windows.map(({ status, defectTypes }) => [status, defectTypes]),
-    [['defective', ['signal-lost']]],
+    [window!.status, window!.frames, window!.bitrateBps, window!.avSkewMs, window!.lumaMeanCenti],
+    ['not-watched', 180, 500_000, -12, null],
   );
-  const watched = healthOf(
-    chunksOf('.'.repeat(20)).map((chunk) => ({ ...chunk, depth: 'packets' })),
-    10_000,
-  );
-  assert.equal(watched[0]!.status, 'not-watched');
 });
 
 test('missing pictures show as gaps and as fewer than expected', () => {

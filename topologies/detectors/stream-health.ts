@@ -13,6 +13,7 @@ import {
   type StepInput,
 } from '../../runtime/topology.ts';
 import type { StreamDefect, StreamHealth } from '../../schemas/records.ts';
+import { notJudgedAt } from './depth-table.ts';
 import { addChunk, FIGURES, type Figures, newFigures, pictureAndSound } from './health-figures.ts';
 import { SEVERITIES, type StreamScope, type StreamStep, streamKeyOf } from './stream-step.ts';
 
@@ -49,7 +50,7 @@ export function healthKeyOf(value: StreamStep | StreamDefect): string {
 
 export const streamHealth: Reducer<State, StreamStep | StreamDefect, StreamHealth> = {
   name: 'health',
-  state: structCodec({ version: 1, fields: FIELDS }),
+  state: structCodec({ version: 2, fields: FIELDS }),
   init: () => ({
     programmeId: '',
     renditionId: '',
@@ -140,6 +141,8 @@ function rollUp(state: State, windowEndMs: number, configHash: string): StreamHe
     defectTypes: types,
     worstSeverity: SEVERITIES[worst] ?? '',
     defectMs: unionMs(defects, figures),
+    avSkewMs: figures.avSkewMs,
+    bitrateBps: figures.packetMs === 0 ? null : Math.floor((figures.packetBytes * 8_000) / figures.packetMs),
     decodeErrors: figures.decodeErrors,
     ptsGaps: figures.ptsGaps,
     programLagMs: figures.programLagMs,
@@ -152,15 +155,14 @@ const NOT_MEASURED_YET = {
   blurPermille: null,
   blockinessPermille: null,
   loudnessCentiLufs: null,
-  avSkewMs: null,
-  bitrateBps: null,
 } as const;
 
 function statusOf({ figures, trouble }: State, types: readonly string[]) {
   if (figures.chunks === 0) return { status: 'no-data', statusReason: trouble || 'no record from the probe' };
   if (types.length > 0) return { status: 'defective', statusReason: types.join(', ') };
   if (figures.depth !== 'full') {
-    return { status: 'not-watched', statusReason: `depth ${figures.depth} shows none of the defects` };
+    const unseen = notJudgedAt(figures.depth).join(', ');
+    return { status: 'not-watched', statusReason: `depth ${figures.depth} cannot judge ${unseen}` };
   }
   if (figures.frames === 0 && figures.blocks === 0) {
     return { status: 'not-watched', statusReason: 'neither pictures nor sound' };

@@ -6,7 +6,7 @@
 import { type StateOf, structCodec } from '../../runtime/struct-codec.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { GOOD, INTERVAL_DEFAULTS, type Judgement, UNKNOWN } from './interval-detector.ts';
-import { blocksIn, type FeaturesStep, type Samples } from './samples.ts';
+import { blocksThere, type FeaturesStep, type Samples } from './samples.ts';
 
 /** A point of one track, and whether the other one is there as well. Valid while it is judged. */
 export type TrackSample = {
@@ -167,7 +167,7 @@ export class SoundByPictures extends WitnessedTrack {
   }
 
   protected extent() {
-    const count = blocksIn(this.chunk);
+    const count = blocksThere(this.chunk);
     const endMs = blockMs(this.chunk, count);
     const { basePtsMs, durationMs, audioBlockMs } = this.chunk;
     // A few that come late are the last ones before the sound stopped; sound that lags behind is as long as the chunk.
@@ -188,7 +188,7 @@ export class PicturesBySound extends WitnessedTrack {
   readonly isBlack = false;
 
   protected get witnesses(): number {
-    return blocksIn(this.chunk);
+    return blocksThere(this.chunk);
   }
 
   protected witnessMs(index: number): number {
