@@ -173,7 +173,7 @@ export class TransactionalProducer {
    * of it, and whoever opens the next one finishes it.
    */
   async #checkEnded(): Promise<void> {
-    if (this.#doubtfulSinceMs === null) return;
+    if (this.#doubtfulSinceMs === null || this.#known.size === 0) return;
     const open = await this.#port.openTransactions([...this.#known.values()]);
     const ours = open.find(({ producerId }) => producerId === this.identity.producerId);
     if (ours !== undefined) {

@@ -95,6 +95,8 @@ export class SimulatedPort implements LogPort {
    * next fetch is under way while tasks step.
    */
   readonly #atEnd = new Map<string, readonly boolean[]>();
+  /** By task: {@link #atEnd} when a commit began that first had to ask whether the one before it has ended. */
+  readonly #atEndWhenAsked = new Map<number, ReadonlyMap<string, readonly boolean[]>>();
   /** How often the task of each partition was opened: what was asked for before tells nothing about it. */
   readonly #opened = new Map<string, number>();
 
@@ -115,6 +117,7 @@ export class SimulatedPort implements LogPort {
 
   bounds(partitions: readonly TopicPartition[]) {
     // a task is opened anew: where it stands is told by its position, not by what was fetched before
+    for (const { partition } of partitions) this.#atEndWhenAsked.delete(partition);
     for (const name of partitions.map(nameOf)) {
       this.#atEnd.delete(name);
       this.#opened.set(name, (this.#opened.get(name) ?? 0) + 1);
@@ -167,11 +170,14 @@ export class SimulatedPort implements LogPort {
   }
 
   addPartitions(txn: TransactionHandle, partitions: readonly TopicPartition[]) {
-    // the first request of a commit, made in the moment that decided upon the ticks in it
+    // the first request of a commit but for that question, made in the moment that decided upon the ticks in it
     if (!this.#adding.has(txn.transactionalId)) {
       const { producerId } = txn.identity;
       // but what an earlier owner left open in an input is only finished
-      this.#checkTicks(partitions.filter((one) => !this.#open.has(`${nameOf(one)} ${producerId}`)));
+      const said = partitions.filter((one) => !this.#open.has(`${nameOf(one)} ${producerId}`));
+      const task = taskOf(partitions);
+      this.#checkTicks(said, this.#atEndWhenAsked.get(task) ?? this.#atEnd);
+      this.#atEndWhenAsked.delete(task);
     }
     this.#adding.add(txn.transactionalId);
     return this.#watchFence(txn, () =>
@@ -216,6 +222,8 @@ export class SimulatedPort implements LogPort {
   }
 
   async openTransactions(partitions: readonly TopicPartition[]) {
+    const task = taskOf(partitions);
+    if (task >= 0 && !this.#atEndWhenAsked.has(task)) this.#atEndWhenAsked.set(task, new Map(this.#atEnd));
     const open = await this.#do(null, () => this.#inner.openTransactions(partitions));
     this.#open.clear();
     for (const one of open) this.#open.add(`${nameOf(one)} ${one.producerId}`);
@@ -278,9 +286,9 @@ export class SimulatedPort implements LogPort {
   }
 
   /** Nobody but the owner at the log's end may say that nothing happened there. */
-  #checkTicks(partitions: readonly TopicPartition[]): void {
+  #checkTicks(partitions: readonly TopicPartition[], atEnd: ReadonlyMap<string, readonly boolean[]>): void {
     for (const partition of partitions) {
-      const known = isSource(partition.topic) ? this.#atEnd.get(nameOf(partition)) : undefined;
+      const known = isSource(partition.topic) ? atEnd.get(nameOf(partition)) : undefined;
       if (known === undefined || known.length < 2 || known.includes(true)) continue;
       const { host } = this.#options;
       host.violated(`${nameOf(partition)} was ticked by a task that had not read it to its end`);
@@ -317,6 +325,11 @@ export class SimulatedPort implements LogPort {
       if (host.isFrozen) await host.thawed();
     }
   }
+}
+
+/** Of the partitions that a task writes to, its changelogs tell its number; -1 where there is none among them. */
+function taskOf(partitions: readonly TopicPartition[]): number {
+  return partitions.find(({ topic }) => topic.endsWith('-changelog'))?.partition ?? -1;
 }
 
 function isSource(topic: string): boolean {
