@@ -39,6 +39,9 @@ const TS_ERRORS_MAX = 1_000;
 /** In one record. */
 const SKEWS_MAX = 300;
 
+/** Tells programme time; takes when pictures came. */
+type ProgramClock = Pick<ArrivalTime, 'observe' | 'at'>;
+
 export type ChunkEvent = 'signal-lost' | 'signal-restored' | 'probe-lost' | 'end';
 
 /** What all records of one probe have in common. */
@@ -71,7 +74,7 @@ export type ClockStep = { readonly atMs: number; readonly sizeMs: number };
 /** Feed it in presentation order within each track; every call gives out the records that it completed. */
 export class Chunker {
   readonly #identity: ChunkIdentity;
-  readonly #arrival: ArrivalTime | null;
+  readonly #arrival: ProgramClock | null;
   #tracks: InputTracks = NO_TRACKS;
   #seq = 0;
   #baseMs = 0;
@@ -90,8 +93,8 @@ export class Chunker {
   #depth: Depth = 'full';
   #skewsMs: number[] = [];
 
-  /** `arrival`: for inputs at live pace; null where the time of decoding says nothing about the stream. */
-  constructor(identity: ChunkIdentity, arrival: ArrivalTime | null = null) {
+  /** `arrival`: for inputs at live pace, or whose source tells the time of day; null where nothing does. */
+  constructor(identity: ChunkIdentity, arrival: ProgramClock | null = null) {
     this.#identity = identity;
     this.#arrival = arrival;
     this.#lastDecodedAtMs = identity.probeEpochMs;

@@ -18,6 +18,7 @@ import {
   type OriginClient,
   shown,
 } from './origin-client.ts';
+import { askForSegment, type SegmentQuestion } from './segment-probe.ts';
 import { relaySegment, written } from './segment-relay.ts';
 
 export type FetchSessionOptions = {
@@ -91,6 +92,12 @@ export class FetchSession {
     } catch (error) {
       if (!(error instanceof FetchFailure)) throw error;
     }
+  }
+
+  /** Gets the beginning of a segment for those who listen only. */
+  async pollSegment(question: SegmentQuestion): Promise<void> {
+    const { limits, events, clock } = this.#options;
+    await askForSegment(question, { client: this.#client, limits, events, clock }, this.#closing.signal);
   }
 
   /** A message of ffmpeg's with loopback addresses replaced by those that they stand for. */

@@ -5,6 +5,7 @@ import type { FetchSession } from './fetch-session.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { FfmpegAbilities } from './ffmpeg-abilities.ts';
 import { fileArguments, loopbackArguments, streamArguments } from './input-arguments.ts';
+import type { Due } from './manifest-watch.ts';
 import { parseAllowRule } from './network-policy.ts';
 import { FetchFailure } from './origin-client.ts';
 import { filePathOf, inputKindOf, isLiveKind, type StreamSpec } from './stream-spec.ts';
@@ -28,6 +29,8 @@ export type InputSource = {
   readonly failure: string | null;
   /** A playlist or manifest stands behind the input and can be had: silence may then be meant. */
   readonly isVouchedFor: boolean;
+  /** Gets something that nobody decodes; what came of it is in the events. */
+  ask(due: Due): void;
   /** A message of ffmpeg's with the addresses that a person knows. */
   plain(message: string): string;
   close(): void;
@@ -57,6 +60,7 @@ export function createInputSource(
     },
     failure: null,
     isVouchedFor: false,
+    ask: () => {},
     plain: (message) => message,
     close: () => {},
   };
@@ -115,6 +119,18 @@ class FetchedSource implements InputSource {
       const isFinal = !this.#wasThere && (error.outcome === 'forbidden' || !this.#isWeb);
       return { failure: error.message, isFinal };
     }
+  }
+
+  ask({ kind, url, manifestUrl, range }: Due): void {
+    const session = this.#session;
+    if (session === null) return;
+    const asked = kind === 'manifest' ? session.poll(url) : session.pollSegment({ url, manifestUrl, range });
+    // What an origin answers never throws: the rest is a mistake of this program, and ends it.
+    asked.catch((error: unknown) =>
+      queueMicrotask(() => {
+        throw error;
+      }),
+    );
   }
 
   plain(message: string): string {

@@ -70,7 +70,7 @@ export class ManifestWatch implements FetchEvents {
   }
 
   onManifest(fetch: ManifestFetch): void {
-    if (fetch.outcome === 'abandoned' || fetch.outcome === 'forbidden') return;
+    if (fetch.outcome === 'abandoned') return;
     const isPolled = this.#asked.delete(fetch.url);
     const status = statusOf(fetch);
     const parsed = isOk(status) ? read(fetch) : null;
@@ -87,7 +87,7 @@ export class ManifestWatch implements FetchEvents {
   }
 
   onSegment(fetch: SegmentFetch): void {
-    if (fetch.outcome === 'abandoned' || fetch.outcome === 'forbidden') return;
+    if (fetch.outcome === 'abandoned') return;
     const isPolled = this.#asked.delete(fetch.url);
     const found = this.#variantOf(fetch.url, fetch.range, fetch.manifestUrl);
     if (fetch.kind !== 'segment') {
@@ -397,7 +397,7 @@ export const TELL_EVERY_MS = 2_000;
 const VARIANTS_MAX = 40;
 const UNPLACED_MAX = 100;
 /** A segment whose place nobody learns is told all the same after this. */
-const UNPLACED_MS_MAX = 20_000;
+const UNPLACED_MS_MAX = 6_000;
 const ASKED_MAX = 16;
 /** An answer that did not come by then is not waited for. */
 const ASKED_MS_MAX = 30_000;

@@ -36,6 +36,8 @@ export async function isDue(media: MediaContext, ptsMs: number): Promise<boolean
   if (ptsMs < media.resumeAtMs) return false;
   const steps = await media.steps.upTo(ptsMs);
   media.chunker.addSteps(steps.filter(({ atMs }) => atMs >= media.resumeAtMs));
+  const errors = media.steps.takeErrors();
+  if (errors !== null) media.chunker.addTsErrors(errors.filter(({ atMs }) => atMs >= media.resumeAtMs));
   await media.keepPace(ptsMs);
   return true;
 }

@@ -8,6 +8,7 @@ import { type Decoder, startDecoder } from './decoder.ts';
 import { DepthGovernor } from './depth-governor.ts';
 import type { TrackChoice } from './ffmpeg-command.ts';
 import { createInputSource, type DecoderInput, type InputSource } from './input-source.ts';
+import { ManifestProbe } from './manifest-probe.ts';
 import type { MediaContext, MediaReader } from './media-context.ts';
 import { NutError } from './nut-reader.ts';
 import { PacketMedia } from './packet-media.ts';
@@ -22,6 +23,8 @@ const QUIET_FACTOR = 4;
 /** After a loss, a decoder that still runs gets this long before it is replaced. */
 const STALLED_MS = 15_000;
 const WATCH_MS = 250;
+/** A decoder that was silent for this long has given out all that it got. */
+const SETTLED_MS = 1_000;
 /** A live-paced file is read this much ahead at most. */
 const PACE_SLACK_MS = 20;
 
@@ -33,6 +36,8 @@ export class Probe {
   readonly #signal: AbortSignal;
   readonly #kind: InputKind;
   readonly #source: InputSource;
+  /** Of inputs that may come by a manifest. */
+  readonly #manifest: ManifestProbe | null;
   readonly #chunker: Chunker;
   readonly #timeline: StreamTimeline;
   readonly #steps: SourceSteps;
@@ -55,10 +60,12 @@ export class Probe {
     this.#context = context;
     this.#signal = signal;
     this.#kind = inputKindOf(spec.input);
-    this.#source = createInputSource(spec, context.sources, {});
+    const arrival = spec.pace === 'live' ? new ArrivalTime() : null;
+    this.#manifest = manifestOf(spec, this.#kind, arrival);
+    this.#source = createInputSource(spec, context.sources, this.#manifest?.events ?? {});
     // Of a live playlist, segments may have expired: a leap may be time that has passed.
     this.#timeline = new StreamTimeline(this.#kind === 'file');
-    this.#steps = new SourceSteps(spec.input, this.#timeline);
+    this.#steps = new SourceSteps(spec.input, this.#timeline, this.#manifest);
     this.#lastInputMs = context.clock.nowMs();
     const identity = {
       programmeId: spec.programmeId,
@@ -68,7 +75,7 @@ export class Probe {
       probeEpochMs: context.probeEpochMs,
       decoder: context.sources.abilities.build,
     };
-    this.#chunker = new Chunker(identity, spec.pace === 'live' ? new ArrivalTime() : null);
+    this.#chunker = new Chunker(identity, this.#manifest ?? arrival);
     this.#governor = new DepthGovernor(depthPlanFor(context.configuration?.() ?? null, spec, spec.depth));
     this.#depth = this.#governor.depth;
     this.#chunker.changeDepth(this.#depth);
@@ -139,6 +146,7 @@ export class Probe {
   async #beginPass(gapMs: number): Promise<void> {
     await this.#steps.rewind();
     this.#timeline.beginPass(gapMs);
+    this.#manifest?.beginPass(this.#timeline.passStartMs);
     this.#media.taken = [];
     this.#media.resumeAtMs = 0;
     this.counts.passes++;
@@ -320,10 +328,12 @@ export class Probe {
       const silentMs = clock.nowMs() - this.#lastInputMs;
       // A live input comes segment by segment: what is complete need not wait for the next one.
       if (silentMs >= WATCH_MS) await this.#emit(this.#chunker.takeComplete());
+      await this.#tendManifest(silentMs);
       const failing =
         this.#decoder === null || this.#decoder.messages.inputFailing || !this.#source.isVouchedFor;
       const limitMs = this.#spec.signalLostMs * (failing ? 1 : QUIET_FACTOR);
-      if (silentMs >= limitMs && !this.#lost) {
+      // While its playlist answers, what is wrong is told of that, and of its segments.
+      if (silentMs >= limitMs && !this.#lost && this.#manifest?.ownState !== 'answers') {
         this.#lost = true;
         const reason = `no input for ${limitMs} ms`;
         this.#context.note(`${this.#spec.input}: ${reason}`);
@@ -334,6 +344,13 @@ export class Probe {
         await this.#decoder.stop();
       }
     }
+  }
+
+  async #tendManifest(silentMs: number): Promise<void> {
+    if (this.#manifest === null) return;
+    if (silentMs >= SETTLED_MS) this.#manifest.settle(this.#timeline.endMs);
+    const facts = this.#manifest.tend(this.#context.clock.nowMs(), (due) => this.#source.ask(due));
+    if (facts !== null) await this.#emit([this.#chunker.addTransport(facts)]);
   }
 
   /** Whether a decoder that says nothing may be one that will never say anything; others wait for a sender. */
@@ -358,10 +375,22 @@ export class Probe {
       return { kind, reason };
     }
     await emit(this.#reader.finish());
+    await this.#tendManifest(SETTLED_MS);
     const event = kind === 'ended' ? 'end' : 'signal-lost';
     await emit(this.#chunker.addEvent(event, reason, this.#timeline.endMs, clock.nowMs()));
     return { kind, reason };
   }
+}
+
+/** The ladder is watched once: by the stream that stands for it, and by none of its rungs. */
+function manifestOf(
+  { input, renditionId, renditions }: StreamSpec,
+  kind: InputKind,
+  arrival: ArrivalTime | null,
+): ManifestProbe | null {
+  if (kind !== 'web') return null;
+  const scope = renditions === 'best' ? 'ladder' : 'own';
+  return new ManifestProbe(new URL(input).href, renditionId, scope, arrival);
 }
 
 function readerOf(depth: Depth, media: MediaContext): MediaReader {

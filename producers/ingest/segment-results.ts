@@ -16,6 +16,8 @@ export const NO_STATUS = {
   garbage: -4,
   /** The manifest above it does not name it any more. */
   undeclared: -5,
+  /** Our own network rules forbid it. */
+  forbidden: -6,
 } as const;
 
 /** HTTP status of an answer, or one of {@link NO_STATUS}; 2xx only when all is well. */
@@ -31,6 +33,8 @@ export function statusOf({ outcome, status }: { outcome: FetchOutcome; status: n
       return NO_STATUS.timeout;
     case 'truncated':
       return NO_STATUS.truncated;
+    case 'forbidden':
+      return NO_STATUS.forbidden;
     default:
       return NO_STATUS.garbage;
   }
@@ -64,7 +68,8 @@ export class SegmentResults {
     const empty = isOk(answered) && bytes === 0;
     const status = isOk(answered) && (!isMedia || empty) ? NO_STATUS.garbage : answered;
     const at = this.#waiting.findIndex((one) => one.url === url && startOf(one.range) === startOf(range));
-    const attempts = (this.#waiting[at]?.attempts ?? 0) + 1;
+    // What is forbidden stays so.
+    const attempts = status === NO_STATUS.forbidden ? ATTEMPTS : (this.#waiting[at]?.attempts ?? 0) + 1;
     const entry: Entry = { url, manifestUrl, range, status, isWhole, bytes, atMs, attempts };
     if (at >= 0) this.#waiting[at] = entry;
     else this.#waiting.push(entry);

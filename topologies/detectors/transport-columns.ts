@@ -73,6 +73,7 @@ const WORDS: ReadonlyMap<number, string> = new Map([
   [-3, 'cut short'],
   [-4, 'garbage'],
   [-5, 'not named by the manifest'],
+  [-6, 'forbidden by the network rules of the probe'],
 ]);
 
 /** What is wrong with these columns, in words; null when nothing is. */
