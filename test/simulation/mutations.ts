@@ -138,6 +138,10 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (!this.#tickPending && !(this.#dirty && due)) return;',
     replace: 'if (!(this.#dirty && due)) return;',
   }),
+  mutation('fetched memory is given back while records of it wait', {
+    find: 'if (head < queue.length && queue[head]!.offset < offset) return false;',
+    replace: 'if (head > queue.length || queue.length < 0) return offset < 0;',
+  }),
   mutation('a record in a wrong partition is processed', {
     find: 'if (source.keyed &&',
     replace: 'if (source.partition < 0 &&',
