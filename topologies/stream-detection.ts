@@ -8,6 +8,7 @@ import { audioPhaseInverted } from './detectors/audio-phase-inverted.ts';
 import { audioSilence } from './detectors/audio-silence.ts';
 import { avSyncOffset } from './detectors/av-sync-offset.ts';
 import { bitrateDrop } from './detectors/bitrate-drop.ts';
+import { captionMissing } from './detectors/caption-missing.ts';
 import { chunkOrder, SIGNAL_DEFAULTS } from './detectors/chunk-order.ts';
 import { manifestStale } from './detectors/manifest-stale.ts';
 import { precedence } from './detectors/precedence.ts';
@@ -46,6 +47,7 @@ export const DETECTORS: readonly Detector[] = [
   audioPhaseInverted,
   audioLoudness,
   avSyncOffset,
+  captionMissing,
   ptsDiscontinuity,
   manifestStale,
   segmentError,

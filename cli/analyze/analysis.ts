@@ -55,6 +55,8 @@ export type AnalysisOptions = {
   readonly config?: DetectionConfig;
   /** Another file or stream of the same programme: what was introduced between the two is found by comparing them. */
   readonly reference?: string;
+  /** Captions have to be there. */
+  readonly captions?: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (coveredMs: number) => void;
 };
@@ -71,7 +73,9 @@ export class UnreadableInput extends Error {
 export async function analyse(options: AnalysisOptions): Promise<Analysis> {
   const chunks = await featuresOf(options, options.input, 'main');
   const reference =
-    options.reference === undefined ? [] : await featuresOf(options, options.reference, REFERENCE_RENDITION);
+    options.reference === undefined
+      ? []
+      : await featuresOf({ ...options, captions: false }, options.reference, REFERENCE_RENDITION);
   const watched = chunks.filter(({ event }) => event === 'features');
   if (watched.length === 0) throw new UnreadableInput(`${options.input}: nothing in it could be decoded`);
   const durationMs = Math.max(...watched.map(({ basePtsMs, durationMs }) => basePtsMs + durationMs));
@@ -93,12 +97,15 @@ export async function analyse(options: AnalysisOptions): Promise<Analysis> {
 const START_MS = 1_000_000;
 
 async function featuresOf(
-  { streamId, ffmpegPath, clock, forMs, allow, signal, onProgress }: AnalysisOptions,
+  { streamId, ffmpegPath, clock, forMs, allow, captions, signal, onProgress }: AnalysisOptions,
   input: string,
   renditionId: string,
 ): Promise<readonly FrameFeatures[]> {
   const chunks: FrameFeatures[] = [];
-  const spec: StreamSpecInput = { programmeId: streamId, renditionId, input, pace: 'fast' };
+  const spec: StreamSpecInput = {
+    ...{ programmeId: streamId, renditionId, input, pace: 'fast' },
+    captions: captions ?? false,
+  };
   const ending = new AbortController();
   const ingest = await startIngest({
     streams: [spec],
@@ -182,6 +189,7 @@ function notWatched(
     const detector = judged.get(type);
     if (detector === undefined) return true;
     if (type === AV_SYNC_OFFSET) return !isCompared;
+    if (type === 'caption-missing') return chunks.every(({ captionUnits }) => captionUnits === null);
     // A track is missing by the word of the other one, and when it was there or has to be.
     if (type === 'audio-missing') return !(hasVideo && (hasAudio || settingsOf(detector).expectAudio === 1));
     if (type === 'video-missing') return !(hasAudio && (hasVideo || settingsOf(detector).expectVideo === 1));

@@ -16,6 +16,8 @@ const expectationSchema = z.strictObject({
   channels: z.int().positive().optional(),
   /** The target of `audio-loudness`. */
   loudnessLufs: z.number().min(-70).max(0).optional(),
+  /** Captions have to be there. */
+  captions: z.boolean().optional(),
   /** The streamId of another entry, or a file or address: the same programme at a point before. */
   reference: z.string().min(1).optional(),
 });

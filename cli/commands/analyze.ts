@@ -88,6 +88,7 @@ Examples:
 
 A file for --expect: {"streams":[{"streamId":"news","input":"news.mp4","video":true,"audio":true,"loudnessLufs":-23}]}
 
+With "captions":true captions have to be there, CEA-608 or CEA-708 or a track of subtitles: caption-missing.
 With "reference":"master.mp4" (or the streamId of another entry) its pictures and sound are aligned with those of the
 reference, and av-sync-offset tells what came between them.
 
@@ -135,7 +136,7 @@ export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
 async function analysed(
   { err, env, interruption }: CliContext,
   options: AnalyzeOptions,
-  { streamId, input, config, reference }: AnalysedStream,
+  { streamId, input, config, reference, captions }: AnalysedStream,
   ffmpegPath: string,
 ): Promise<Analysis> {
   const progress = progressLine(err);
@@ -150,6 +151,7 @@ async function analysed(
       onProgress: (coveredMs) => progress.show(`${streamId}: ${(coveredMs / 1_000).toFixed(0)} s looked at`),
       ...(config === null ? {} : { config }),
       ...(reference === null ? {} : { reference }),
+      captions,
       ...(options.for === undefined ? {} : { forMs: options.for }),
     });
   } catch (error) {
@@ -175,14 +177,18 @@ type AnalysedStream = {
   readonly config: DetectionConfig | null;
   /** File or address that it is compared with. */
   readonly reference: string | null;
+  /** They have to be there. */
+  readonly captions: boolean;
 };
+
+const NOTHING_EXPECTED = { config: null, reference: null, captions: false } as const;
 
 /** The inputs that were given, or those of the file of expectations, each with what is expected of it. */
 function streamsOf({ inputs, expect }: AnalyzeOptions): readonly AnalysedStream[] {
   if (expect === undefined) {
     if (inputs.length === 0)
       throw new UsageError('there is no input', 'Give a media file or an HLS playlist');
-    return named(inputs).map((one) => ({ ...one, config: null, reference: null }));
+    return named(inputs).map((one) => ({ ...one, ...NOTHING_EXPECTED }));
   }
   const expectations = expectationsIn(expect);
   const folder = path.dirname(expect);
@@ -192,12 +198,14 @@ function streamsOf({ inputs, expect }: AnalyzeOptions): readonly AnalysedStream[
       input: inputOf(one, folder),
       config: configOf(one),
       reference: referenceOf(one, expectations, folder),
+      captions: one.captions === true,
     }));
   return named(inputs).map(({ streamId, input }) => {
     const found = expectationFor(input, expectations, folder);
-    if (found === null) return { streamId, input, config: null, reference: null };
+    if (found === null) return { streamId, input, ...NOTHING_EXPECTED };
     const reference = referenceOf(found, expectations, folder);
-    return { streamId: found.streamId, input, config: configOf(found), reference };
+    const captions = found.captions === true;
+    return { streamId: found.streamId, input, config: configOf(found), reference, captions };
   });
 }
 

@@ -92,6 +92,8 @@ export class Chunker {
   #blocks: TimedBlock[] = [];
   #depth: Depth = 'full';
   #skewsMs: number[] = [];
+  /** Units of captions that no record has yet, ms; null where nobody looks. */
+  #captionsMs: number[] | null = null;
 
   /** `arrival`: for inputs at live pace, or whose source tells the time of day; null where nothing does. */
   constructor(identity: ChunkIdentity, arrival: ProgramClock | null = null) {
@@ -137,6 +139,15 @@ export class Chunker {
   /** Audio less video where packets of both lie side by side, ms. */
   addSkew(skewMs: number): void {
     if (this.#skewsMs.length < SKEWS_MAX) this.#skewsMs.push(skewMs);
+  }
+
+  /** Whether captions are looked for from here on. */
+  watchCaptions(isWatched: boolean): void {
+    this.#captionsMs = isWatched ? (this.#captionsMs ?? []) : null;
+  }
+
+  addCaptions(ptsMs: number): void {
+    this.#captionsMs?.push(ptsMs);
   }
 
   /** From here on the stream is looked at in another depth; closes the record under way. */
@@ -345,11 +356,18 @@ export class Chunker {
       stepSizeMs: steps.map(({ sizeMs }) => sizeMs),
       columnsAreDifferences: true,
       ...packetColumns(pictures, blocks, this.#takeSkews()),
-      captionUnits: null,
+      captionUnits: this.#takeCaptions(toMs),
       ...NO_TRANSPORT,
       ...tsErrorColumns(this.#takeTsErrors(toMs), basePtsMs),
       tsChecked: this.#isTsChecked,
     };
+  }
+
+  #takeCaptions(beforeMs: number): number | null {
+    const all = this.#captionsMs;
+    if (all === null) return null;
+    this.#captionsMs = all.filter((ms) => ms >= beforeMs);
+    return all.length - this.#captionsMs.length;
   }
 }
 

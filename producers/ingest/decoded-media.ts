@@ -1,6 +1,7 @@
 /** Decoded pictures and sound: measured one by one, and gathered into records. */
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { type AudioState, analyseSamples, createAudioState, finishSamples } from './audio-analysis.ts';
+import { hasCaptions } from './caption-units.ts';
 import type { Decoder } from './decoder.ts';
 import { analysePicture, createPictureState } from './frame-analysis.ts';
 import { isDue, type MediaContext, type MediaReader } from './media-context.ts';
@@ -16,6 +17,8 @@ export class DecodedMedia implements MediaReader {
   /** The latest picture: ticks of the decoder's output, and ms of the timeline. */
   #latest = { pts: -1, ptsMs: 0 };
   #audio: AudioState | null = null;
+  /** Captions that came before anything else did. */
+  #early: { readonly pts: number; readonly track: NutTrack }[] = [];
 
   constructor(media: MediaContext) {
     this.#media = media;
@@ -37,6 +40,11 @@ export class DecodedMedia implements MediaReader {
         if (isPicture && !decoder.messages.hasMark(number)) await decoder.messages.waitForMark(number);
         const told = isPicture ? toldBefore(decoder.messages, number) : NOTHING_TOLD;
         if (number < (media.taken[packet.track] ?? 0)) continue;
+        if (isCaptionTrack(track, reader.tracks)) {
+          this.#takeCaptions(packet, track);
+          media.taken[packet.track] = number + 1;
+          continue;
+        }
         if (track.kind === 'video' && !isPicture) this.#look(packet, track);
         const records = await this.#take(packet, track, isPicture, told);
         media.taken[packet.track] = number + 1;
@@ -61,6 +69,7 @@ export class DecodedMedia implements MediaReader {
       deliversVideo: video !== undefined,
       deliversAudio: audio !== undefined,
     });
+    this.#media.chunker.watchCaptions(tracks.some((track) => isCaptionTrack(track, tracks)));
     if (audio === undefined) return;
     const { sampleRateHz, channels } = audio;
     if (this.#audio?.sampleRateHz !== sampleRateHz || this.#audio.channels !== channels) {
@@ -82,6 +91,7 @@ export class DecodedMedia implements MediaReader {
       const features = analysePicture(this.#pictures, packet.payload, ptsMs);
       const records = chunker.addPicture(ptsMs, features, clock.nowMs(), told.isDamaged, told.notes);
       this.#latest = { pts: packet.pts, ptsMs };
+      if (this.#early.length > 0) this.#placeCaptions();
       chunker.addDecodeErrors(told.errors);
       return records;
     }
@@ -93,6 +103,21 @@ export class DecodedMedia implements MediaReader {
     const blocks = analyseSamples(this.#audio, samples, start);
     counts.audioBlocks += blocks.length;
     return chunker.addAudioBlocks(blocks, clock.nowMs());
+  }
+
+  /** Until something is on the timeline, what there is of captions waits. */
+  #takeCaptions({ pts, payload }: NutPacket, track: NutTrack): void {
+    if (track.kind === 'other' ? payload.length > 0 : hasCaptions(payload)) this.#early.push({ pts, track });
+    this.#placeCaptions();
+  }
+
+  #placeCaptions(): void {
+    const { timeline, chunker } = this.#media;
+    this.#early = this.#early.filter(({ pts, track }) => {
+      const ptsMs = timeline.placeMs(pts, track.timeBase);
+      if (ptsMs !== null) chunker.addCaptions(ptsMs);
+      return ptsMs === null;
+    });
   }
 
   /** Lines of the latest picture at native size; they come right behind its small one. */
@@ -117,6 +142,12 @@ function toldBefore(messages: Decoder['messages'], picture: number): Told {
     isDamaged: messages.takeDamageBefore(picture),
     notes: messages.takeNotes(picture),
   };
+}
+
+/** What is no picture and no sound: the user data of pictures is behind both tracks of pictures, subtitles are text. */
+function isCaptionTrack(track: NutTrack, tracks: readonly NutTrack[]): boolean {
+  if (track.kind === 'other') return true;
+  return track.kind === 'video' && track === tracks.filter(({ kind }) => kind === 'video')[2];
 }
 
 /** The track of small pictures; lines at native size are in a second one. */

@@ -42,13 +42,19 @@ export type DecoderOptions = {
   readonly choice: TrackChoice;
   /** `full` when left out. */
   readonly depth?: Depth;
+  /** Gives out captions, too. */
+  readonly captions?: boolean;
   readonly limits: ChildLimits;
   readonly clock: Clock;
 };
 
 export function startDecoder(options: DecoderOptions): Decoder {
-  const { ffmpegPath, input, choice, limits, clock, depth = 'full' } = options;
-  const [command, argumentList] = limitedCommand(ffmpegPath, decoderArguments(input, choice, depth), limits);
+  const { ffmpegPath, input, choice, limits, clock, depth = 'full', captions = false } = options;
+  const [command, argumentList] = limitedCommand(
+    ffmpegPath,
+    decoderArguments(input, choice, depth, captions),
+    limits,
+  );
   const child = spawn(command, argumentList, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: decoderEnvironment(),

@@ -26,7 +26,12 @@ const OUTPUT_OFFSET_S = 100;
  *   gaps stay as they are (`dts_delta_threshold`): ffmpeg would take a pause of one track for a step of both.
  * - `area` scaling averages all pixels under one small one, so coding noise cancels out and a logo keeps its share.
  */
-export function decoderArguments(input: DecoderInput, choice: TrackChoice, depth: Depth = 'full'): string[] {
+export function decoderArguments(
+  input: DecoderInput,
+  choice: TrackChoice,
+  depth: Depth = 'full',
+  captions = false,
+): string[] {
   const packetsMax = input.isLive ? START_PACKETS_LIVE_MAX : START_PACKETS_FILE_MAX;
   const queue = ['-max_muxing_queue_size', String(packetsMax)];
   return [
@@ -39,6 +44,7 @@ export function decoderArguments(input: DecoderInput, choice: TrackChoice, depth
     ...BOUNDS,
     ...input.arguments,
     ...(depth === 'packets' ? packetArguments(choice) : decodingArguments(choice, depth)),
+    ...(captions && hasCaptionTracks(choice, depth) ? CAPTIONS : []),
     ...[...queue, '-muxing_queue_data_threshold', '1'],
     ...['-output_ts_offset', String(OUTPUT_OFFSET_S), '-flush_packets', '1'],
     ...['-f', depth === 'packets' ? 'framecrc' : 'nut', 'pipe:1'],
@@ -56,6 +62,20 @@ function decodingArguments(choice: TrackChoice, depth: Depth): string[] {
     ...['-max_interleave_delta', String(trackSkewMsMax(depth) * 1000)],
   ];
 }
+
+/** Whether there are tracks of captions beside the decoded ones. */
+function hasCaptionTracks(choice: TrackChoice, depth: Depth): boolean {
+  return choice !== 'audio' && depth === 'full';
+}
+
+/**
+ * User data of the pictures as it came, without the pictures: SEI messages of H.264 (6) and HEVC (39, 40), user data of
+ * MPEG-2 (178). Then a track of subtitles, as text. ffmpeg refuses both for other codecs, and does not start.
+ */
+const CAPTIONS = [
+  ...['-map', '0:V:0?', '-c:v:2', 'copy', '-bsf:v:2', 'filter_units=pass_types=6|39|40|178'],
+  ...['-map', '0:s:0?', '-c:s', 'text'],
+];
 
 /** Packets as they come, sorted no further than next to each other: their order in the container tells the skew. */
 function packetArguments(choice: TrackChoice): string[] {

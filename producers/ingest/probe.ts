@@ -42,6 +42,7 @@ export class Probe {
   readonly #timeline: StreamTimeline;
   readonly #steps: SourceSteps;
   #choice: TrackChoice = 'both';
+  #captions: boolean;
   readonly #media: MediaContext;
   readonly #governor: DepthGovernor;
   #depth: Depth;
@@ -64,6 +65,7 @@ export class Probe {
     this.#manifest = manifestOf(spec, this.#kind, arrival);
     this.#source = createInputSource(spec, context.sources, this.#manifest?.events ?? {});
     // Of a live playlist, segments may have expired: a leap may be time that has passed.
+    this.#captions = spec.captions;
     this.#timeline = new StreamTimeline(this.#kind === 'file');
     this.#steps = new SourceSteps(spec.input, this.#timeline, this.#manifest);
     this.#lastInputMs = context.clock.nowMs();
@@ -161,6 +163,7 @@ export class Probe {
       input,
       choice: this.#choice,
       depth: this.#depth,
+      captions: this.#captions,
       limits,
       clock,
     });
@@ -217,7 +220,11 @@ export class Probe {
     }
     const packets = sum(this.#media.taken);
     this.#fruitless = packets > takenBefore ? 0 : this.#fruitless + 1;
-    if (packets === 0 && exit.signal === null && this.#chooseOtherTracks(decoder)) {
+    if (
+      packets === 0 &&
+      exit.signal === null &&
+      (this.#leaveOutCaptions(decoder) || this.#chooseOtherTracks(decoder))
+    ) {
       return { next: 'restart', delayMs: 0, reason: '' };
     }
     const { brokenLimit } = decoder;
@@ -253,6 +260,14 @@ export class Probe {
         ? 'ffmpeg gave up in the middle of it'
         : 'ffmpeg finds no picture or sound in it';
     return `${input}: ${found}${reason === '' ? '' : ` (${reason})`}; check it with "ffmpeg -i", or give another input`;
+  }
+
+  /** Captions in what ffmpeg finds none in, or as pictures, keep it from starting: go on without. */
+  #leaveOutCaptions(decoder: Decoder): boolean {
+    if (!this.#captions || !decoder.messages.declared.video) return false;
+    this.#captions = false;
+    this.#context.note(`${this.#spec.input}: its captions are of a kind that is not read; going on without`);
+    return true;
   }
 
   /** A declared track that delivers nothing keeps the decoder from starting: go on with the other one alone. */

@@ -39,6 +39,8 @@ const streamSpecSchema = z.strictObject({
   pace: z.enum(['live', 'fast']).default('live'),
   /** How deep to look, unless the configuration in force says otherwise. */
   depth: z.enum(DEPTHS).default('full'),
+  /** Captions have to be there: CEA-608 or CEA-708 in the pictures, or a track of subtitles as text. */
+  captions: z.boolean().default(false),
   /** No input for this long is `signal-lost`, in ms of wall time. Live inputs only. */
   signalLostMs: z.int().min(500).max(600_000).default(5000),
   /** What one decoder may use; past it, it is ended. */

@@ -84,6 +84,13 @@ export class StreamTimeline {
     return Math.round((sinceUs * sampleRateHz) / 1e6);
   }
 
+  /** Where something lies that is on no track of pictures or sound, ms; null before anything is. */
+  placeMs(pts: number, base: TimeBase): number | null {
+    if (this.#originUs === null) return null;
+    const us = (pts * base.num * 1e6) / base.den - this.#removedUs;
+    return this.#passStartMs + Math.round((us - this.#originUs) / 1000);
+  }
+
   /** Leaps ahead that were taken out since they were asked for last. */
   takeSteps(): readonly ClockStep[] {
     const steps = this.#steps;
