@@ -14,7 +14,9 @@ export type RewriteUrl = (url: string, child: HlsChild) => string;
 /** The kind of a playlist; null for a text that is none, or that holds control characters. */
 export function hlsKindOf(text: string): 'hls-master' | 'hls-media' | null {
   if (!/^\uFEFF?\s*#EXTM3U\s*?(\r|\n|$)/.test(text) || CONTROLS.test(text)) return null;
-  return /^#EXT-X-STREAM-INF:/m.test(text) ? 'hls-master' : 'hls-media';
+  if (/^#EXT-X-STREAM-INF:/m.test(text)) return 'hls-master';
+  // Some packagers write a playlist where it is served: one that has only begun is none yet.
+  return /^(#EXT-X-TARGETDURATION:|#EXTINF:)/m.test(text.replaceAll('\r', '\n')) ? 'hls-media' : null;
 }
 
 /** Whether it says that nothing will be added. */

@@ -131,6 +131,7 @@ export class Probe {
       if (step.next === 'give-up') return await this.#finish('failed', step.reason);
       if (step.next === 'loop') await this.#beginPass(0);
       if (step.next === 'restart' || step.next === 'reconnect') {
+        if (step.next === 'reconnect') this.#choice = 'both';
         await this.#context.clock.sleep(step.delayMs, this.#signal);
         if (isLiveKind(this.#kind)) await this.#beginPass(this.#gapMs());
       }
@@ -354,7 +355,7 @@ export class Probe {
         this.#context.note(`${this.#spec.input}: ${reason}`);
         await this.#emitEvent('signal-lost', reason);
       }
-      if (silentMs >= limitMs + STALLED_MS && this.#decoder !== null && this.#mayHang()) {
+      if (silentMs >= limitMs + this.#patienceMs() && this.#decoder !== null) {
         this.#stalled = true;
         await this.#decoder.stop();
       }
@@ -368,10 +369,12 @@ export class Probe {
     if (facts !== null) await this.#emit([this.#chunker.addTransport(facts)]);
   }
 
-  /** Whether a decoder that says nothing may be one that will never say anything; others wait for a sender. */
-  #mayHang(): boolean {
-    if (this.#kind === 'udp' || this.#kind === 'rtp') return false;
-    return !this.#spec.listen || sum(this.#media.taken) > 0;
+  /** How long a decoder that says nothing goes on after a loss: one that waits for a sender for ever. */
+  #patienceMs(): number {
+    const waits = this.#spec.listen || this.#kind === 'udp' || this.#kind === 'rtp';
+    if (!waits) return STALLED_MS;
+    // Whoever sends again is a new sender, whose clock has nothing to do with that of the one before.
+    return sum(this.#media.taken) > 0 ? 0 : Number.POSITIVE_INFINITY;
   }
 
   async #emitEvent(
