@@ -157,6 +157,13 @@ const RULES: { readonly [defectType: string]: StreamAlertRule } = {
     // A nuisance, and seldom a fault of the chain: nobody is woken up for it.
     severityOf: { low: 'info', medium: 'info', high: 'warning', critical: 'warning' },
   },
+  'av-sync-offset': { ...GENERAL, alertName: 'StreamAvSyncOffset', title: 'sound and pictures apart' },
+  'caption-missing': {
+    ...GENERAL,
+    alertName: 'StreamCaptionMissing',
+    title: 'no captions',
+    severityOf: { low: 'info', medium: 'info', high: 'warning', critical: 'warning' },
+  },
   'pts-discontinuity': {
     ...GENERAL,
     alertName: 'StreamPtsDiscontinuity',
