@@ -78,8 +78,24 @@ async function make(workshop: Workshop, id: string): Promise<MediaFile> {
     );
     atMs += partMs;
   }
-  const path = await workshop.made(['parts', parts], 'ts', async (file) =>
-    writeFileSync(file, Buffer.concat(parts.map((part) => readFileSync(part)))),
+  const path = await workshop.made(['parts', 2, parts], 'ts', async (file) =>
+    writeFileSync(file, continuous(Buffer.concat(parts.map((part) => readFileSync(part))))),
   );
   return { path, durationMs: totalMs, truths };
+}
+
+const PACKET_BYTES = 188;
+
+/** With continuity counters that go on: the clock steps, and nothing is lost. */
+function continuous(bytes: Buffer): Buffer {
+  const next = new Map<number, number>();
+  for (let at = 0; at + PACKET_BYTES <= bytes.length; at += PACKET_BYTES) {
+    const pid = bytes.readUInt16BE(at + 1) & 0x1fff;
+    const hasPayload = (bytes[at + 3]! & 0x10) !== 0;
+    const counter = next.get(pid) ?? bytes[at + 3]! & 0x0f;
+    // What has no payload repeats the counter before it (ISO/IEC 13818-1, 2.4.3.3).
+    bytes[at + 3] = (bytes[at + 3]! & 0xf0) | (hasPayload ? counter : (counter + 15) & 0x0f);
+    if (hasPayload) next.set(pid, (counter + 1) & 0x0f);
+  }
+  return bytes;
 }

@@ -153,15 +153,16 @@ function gridOf(lines: Uint8Array, widthPx: number) {
   let others = 0;
   for (let phase = 1; phase < GRID_PX; phase++) if (phase !== GRID_PX / 2) others += counts[phase]!;
   const other = Math.max(counts[GRID_PX / 2]!, others / (GRID_PX - 2));
-  // A small picture has few places, in which a few edges of content may lie by chance.
-  const onGrid = counts[0]! - other < EXCESS_MIN ? Math.min(counts[0]!, other) : counts[0]!;
+  // A small picture has few places: an edge of content that stands on the grid by chance is a large part of them.
+  const least = EXCESS_MIN + Math.floor((3 * rows) / 2);
+  const onGrid = counts[0]! - other < least ? Math.min(counts[0]!, other) : counts[0]!;
   return {
     gridSteps: Math.round((STEPS_PER * onGrid) / places),
     otherSteps: Math.round((STEPS_PER * other) / places),
   };
 }
 
-/** Fewer steps more than elsewhere are none. */
-const EXCESS_MIN = 12;
+/** So many more than elsewhere, and as many as an edge and a half from top to bottom has: fewer are none. */
+const EXCESS_MIN = 8;
 /** Steps are told per so many places. */
 const STEPS_PER = 100_000;

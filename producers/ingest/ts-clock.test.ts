@@ -72,6 +72,17 @@ test('a step that is signalled is told as such; the wrap after 33 bits is no ste
   assert.deepEqual(stepsIn(packets(() => Math.floor(wrapsMs))), []);
 });
 
+test('sound in a private stream, as AC-3 is, shows that a gap in the pictures is none; so do no subtitles', () => {
+  const rows = packets((ms, pid) => (pid === VIDEO_PID && ms >= 8_000 ? 4_000 : 0)).map((row) => {
+    if ((((row[1]! & 0x1f) << 8) | row[2]!) === AUDIO_PID) row[row.indexOf(0xc0, 4)] = 0xbd;
+    return row;
+  });
+  assert.deepEqual(stepsIn(rows), []);
+  const subtitles = (ms: number, pid: number) =>
+    pid === AUDIO_PID ? (ms % 3_200) * 4 : ms >= 8_000 ? 9_000 : 0;
+  assert.equal(stepsIn(packets(subtitles, -1, [VIDEO_PID])).length, 1);
+});
+
 test('a gap in one track is none; nor are small steps, nor half a second that one lone track has nothing', () => {
   const gapOf = (pid: number) => (ms: number, own: number) => (own === pid && ms >= 8_000 ? 3_000 : 0);
   assert.deepEqual(stepsIn(packets(gapOf(VIDEO_PID))), []);

@@ -22,6 +22,8 @@ const TRACK_STEP_MS_MIN = 250;
 const SIZE_SLACK_MS = 500;
 /** No track has its timestamps further apart. */
 const INTERVAL_MS_MAX = 1_000;
+/** Subtitles have timestamps now and then: what has fewer than this at usual intervals is no witness of the clock. */
+const REGULAR_MIN = 5;
 /** A track without a timestamp for this long is not waited for, ms. */
 const IDLE_MS = 2_000;
 /** The file is read this much further than asked for, so that a step is known when its first picture comes. */
@@ -33,6 +35,8 @@ type Track = {
   /** Its last timestamp on the timeline, without the steps. */
   lastMs: number;
   packetsAtLast: number;
+  /** Timestamps that it had at usual intervals. */
+  regular: number;
   step: (SignalledStep & { /** Its timestamps came so far apart. */ readonly intervalMs: number }) | null;
 };
 
@@ -76,13 +80,20 @@ export class TsStepFinder {
       // A track that comes later, perhaps after steps, begins where the others are.
       const sinceMs = ticksBetween(this.#originTicks, ticks) / (CLOCK_HZ / 1_000);
       const lastMs = Math.abs(sinceMs - this.endMs) < IDLE_MS ? sinceMs : this.endMs;
-      const fresh = { lastTicks: ticks, intervalMs: 0, lastMs, packetsAtLast: this.#packets, step: null };
+      const fresh = {
+        lastTicks: ticks,
+        intervalMs: 0,
+        lastMs,
+        packetsAtLast: this.#packets,
+        regular: 0,
+        step: null,
+      };
       this.#tracks.set(pid, fresh);
       return;
     }
     const deltaMs = ticksBetween(track.lastTicks, ticks) / (CLOCK_HZ / 1_000);
     const sizeMs = deltaMs - track.intervalMs;
-    const isKnown = track.intervalMs > 0;
+    const isKnown = track.intervalMs > 0 && track.regular >= REGULAR_MIN;
     if (isKnown && (sizeMs >= TRACK_STEP_MS_MIN || deltaMs <= -TRACK_STEP_MS_MIN)) {
       const isSignalled = this.#indicatorAt >= track.packetsAtLast;
       giveUpStep(track);
@@ -90,7 +101,10 @@ export class TsStepFinder {
       const { lastMs: atMs, intervalMs } = track;
       track.step = { atMs, sizeMs: Math.round(sizeMs), isSignalled, intervalMs };
     } else track.lastMs += deltaMs;
-    if (deltaMs > 0 && deltaMs <= INTERVAL_MS_MAX) track.intervalMs = deltaMs;
+    if (deltaMs > 0 && deltaMs <= INTERVAL_MS_MAX) {
+      track.intervalMs = deltaMs;
+      track.regular += 1;
+    }
     track.lastTicks = ticks;
     track.packetsAtLast = this.#packets;
     this.endMs = Math.max(this.endMs, track.lastMs);
@@ -98,7 +112,7 @@ export class TsStepFinder {
   }
 
   #settle(): void {
-    const tracks = [...this.#tracks.values()];
+    const tracks = [...this.#tracks.values()].filter(({ regular }) => regular >= REGULAR_MIN);
     const stepped = tracks.filter(({ step }) => step !== null);
     if (stepped.length === 0) return;
     const running = tracks.filter(({ step, lastMs }) => step !== null || this.endMs - lastMs < IDLE_MS);
@@ -202,11 +216,17 @@ function nextSync(block: Uint8Array, from: number, endAt: number, packetBytes: n
   return endAt;
 }
 
+/** What has AC-3, E-AC-3, DTS or subtitles, and later codecs (ISO/IEC 13818-1, table 2-22). */
+const PRIVATE_STREAM = 0xbd;
+const EXTENDED_STREAM = 0xfd;
+
 /** Decoding time of the PES packet that begins here, else its presentation time; null for other than picture or sound. */
 function timestampOf(bytes: Uint8Array, at: number): number | null {
   if (bytes[at] !== 0 || bytes[at + 1] !== 0 || bytes[at + 2] !== 1) return null;
   const streamId = bytes[at + 3]!;
-  if (streamId < 0xc0 || streamId > 0xef) return null;
+  const isMedia =
+    (streamId >= 0xc0 && streamId <= 0xef) || streamId === PRIVATE_STREAM || streamId === EXTENDED_STREAM;
+  if (!isMedia) return null;
   const flags = bytes[at + 7]! >> 6;
   if (flags === 2) return ticksAt(bytes, at + 9);
   return flags === 3 ? ticksAt(bytes, at + 14) : null;

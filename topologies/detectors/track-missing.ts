@@ -202,7 +202,10 @@ export class PicturesBySound extends WitnessedTrack {
   protected extent() {
     const count = this.chunk.framePtsMs.length;
     if (count === 0) return null;
-    const endMs = pictureMs(this.chunk, count - 1) + pictureIntervalMs(this.chunk);
+    const intervalMs = pictureIntervalMs(this.chunk);
+    const endMs = pictureMs(this.chunk, count - 1) + intervalMs;
+    // A decoder gives out the last pictures before a gap when the next ones come.
+    if (endMs <= this.chunk.basePtsMs && 2 * count * intervalMs <= this.chunk.durationMs) return null;
     return [pictureMs(this.chunk, 0), endMs] as const;
   }
 }

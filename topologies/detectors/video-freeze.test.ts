@@ -43,6 +43,14 @@ test('a freeze after a hold with grain begins where the grain stops, not at its 
   checkerFor(videoFreeze, grainThenRepeats)(`..${'x'.repeat(14)}..`, 'open@5150 close@8000');
 });
 
+test('a starved encoder makes a frozen picture better for a second before it repeats it: it froze before', () => {
+  const better: Looks = {
+    ...LOOKS,
+    y: (index) => ({ still: true, diffMeanCenti: index < 50 ? 25 : 0, anchorMeanCenti: 200 }),
+  };
+  checkerFor(videoFreeze, better)('..yyyyy..', 'open@1000 close@3500');
+});
+
 test('one freeze that jumps to another still picture is two', () => {
   const two: Looks = { ...LOOKS, b: { still: true, diffMeanCenti: 0 } };
   checkerFor(videoFreeze, two)('..####bbbb..', 'open@1000 close@3000 open@3000 close@5000');

@@ -6,7 +6,8 @@
  *
  * - **Grain.** A hold with grain is content. A frozen picture pulses at key frames and may swing between the pictures of
  *   a group, but some of its pictures repeat the one before exactly: at least a third in MPEG-2 at 400 kbit/s with
- *   B pictures, nearly all in H.264. With grain that survives the encoder none do.
+ *   B pictures, nearly all in H.264, once a starved encoder has made up for what it left out. With grain that survives the
+ *   encoder none do.
  * - **Motion that stops, or a hold.** Pictures that moved steadily and then stop are an encoder's fault. A still that
  *   begins with a cut, or in content that hardly moves, is most likely meant: it is of low severity, and no defect at
  *   all up to `staticContentMs`.
@@ -87,7 +88,7 @@ export const videoFreeze = frameDetector({
         settings.repeatPermilleMin > 0
       ) {
         addStill(ptsMs, ptsMs - memo.lastMs > holdMs, false, memo);
-        if (memo.pictures === WINDOW_PICTURES) memo.stillFromMs = ptsMs;
+        if (isGrain(anchorAgeMs[index]!, memo)) memo.stillFromMs = ptsMs;
       } else break;
       follow(ptsMs, change, memo);
     }
@@ -106,6 +107,8 @@ function frameHoldMs(intervalMs: number): number {
 }
 
 const WINDOW_PICTURES = 25;
+/** An encoder has made a frozen picture as good as it will by then. */
+const SETTLED_MS = 2_000;
 const WINDOW_MASK = (1 << WINDOW_PICTURES) - 1;
 /** What the probe writes for a picture that has no predecessor. */
 const NO_PREDECESSOR_CENTI = 25_500;
@@ -134,6 +137,14 @@ function repeats(change: number, settings: typeof DEFAULTS): boolean {
   return change <= settings.repeatCentiMax;
 }
 
+/**
+ * A full window without repeats is grain, unless the still run is young: an encoder that is short of bits makes a frozen
+ * picture better for a second or two before it repeats it.
+ */
+function isGrain(anchorAgeMs: number, memo: Memo): boolean {
+  return memo.pictures === WINDOW_PICTURES && anchorAgeMs >= SETTLED_MS;
+}
+
 function addStill(ptsMs: number, afterGap: boolean, isRepeat: boolean, memo: Memo): void {
   if (afterGap) memo.stillFromMs = ptsMs;
   memo.repeats = ((memo.repeats << 1) | (isRepeat ? 1 : 0)) & WINDOW_MASK;
@@ -146,8 +157,8 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
   addStill(frame.ptsMs, afterGap, repeats(frame.diffMeanCenti, settings), memo);
   const repeatPermille = Math.floor((countBits(memo.repeats) * 1_000) / memo.pictures);
   if (repeatPermille < (open ? settings.repeatPermilleStay : settings.repeatPermilleMin)) {
-    // A full window without repeats is grain: what freezes later did not freeze before here.
-    if (memo.pictures === WINDOW_PICTURES) memo.stillFromMs = frame.ptsMs;
+    // What freezes later did not freeze before here.
+    if (isGrain(frame.anchorAgeMs, memo)) memo.stillFromMs = frame.ptsMs;
     return GOOD;
   }
   const harmless = !memo.stoppedShort;
