@@ -116,6 +116,23 @@ test('it begins and ends within a second of where the sound was shifted; less th
   assert.equal(during([15_000, 25_000], [28_000, 40_000]).length, 2, 'one open, one close');
 });
 
+test('an offset that grows makes the defect worse, and is not another one', () => {
+  const { defects } = judge(
+    together(
+      reference(50),
+      point(50, (ms) => (ms < 20_000 ? 42 : 160)),
+    ),
+  );
+  assert.deepEqual(
+    defects.map(({ event, severity }) => [event, severity]),
+    [
+      ['open', 'low'],
+      ['update', 'high'],
+    ],
+  );
+  assert.ok(Math.abs(defects[1]!.offsetMs! - 160) <= 5);
+});
+
 test('timelines of their own: the point came in later, and its stream takes a while to get there', () => {
   const sinceMs = 17_240;
   const later = film.seenBy({
