@@ -106,6 +106,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunResult> 
   const { ffmpegPath, streams } = prepared;
   const ingest = await startIngestService({
     ...access,
+    port: prepared.port,
     ...{ streams, ffmpegPath, probeId: hostname(), allow: allowedAddresses(options.env) },
   });
   metrics.watchIngest(ingest);

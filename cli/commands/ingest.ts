@@ -4,6 +4,7 @@ import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { dataFolder } from '../../local/folders.ts';
 import type { Ingest, StreamResult } from '../../producers/ingest/ingest.ts';
 import type { StreamSpecInput } from '../../producers/ingest/stream-spec.ts';
+import { DEPTHS, type Depth } from '../../schemas/depths.ts';
 import { openCluster } from '../cluster.ts';
 import type { Action } from '../context.ts';
 import { EXIT_FAILED, ExpectedError, UsageError } from '../failure.ts';
@@ -21,6 +22,7 @@ export type IngestOptions = {
   readonly vantage?: string;
   readonly loop: boolean;
   readonly pace: 'live' | 'fast';
+  readonly depth: Depth;
   readonly streams?: string;
   readonly listen: boolean;
   readonly renditions?: string;
@@ -51,6 +53,11 @@ export function addIngest(program: Command, run: (options: IngestOptions) => Pro
         .choices(['live', 'fast'])
         .default('live'),
     )
+    .addOption(
+      new Option('--depth <depth>', 'how deep to look, unless the configuration in force says otherwise')
+        .choices(DEPTHS)
+        .default('full'),
+    )
     .option('--streams <file.json>', 'any number of streams, from a list, instead of the above')
     .addHelpText(
       'after',
@@ -63,8 +70,8 @@ Examples:
   $ everyview ingest --streams streams.json
 
 streams.json: {"streams": [{"programmeId": "news", "input": "news.mp4", "loop": true}]}
-with renditionId, renditions, vantage, listen, pace, signalLostMs, limits and allow if you like. Files are looked for
-beside the list. EVERYVIEW_ALLOW holds what --allow says, for all streams, with commas between.
+with renditionId, renditions, vantage, listen, pace, depth, signalLostMs, limits and allow if you like. Files are looked
+for beside the list. EVERYVIEW_ALLOW holds what --allow says, for all streams, with commas between.
 
 Exits with 1 when a stream failed. First: 'everyview run'.
 Next: 'everyview tail qos-alerts'.`,
@@ -89,6 +96,7 @@ export const runIngest: Action<IngestOptions> = async (context, options) => {
   closing.defer(() => cluster.close());
   const ingest = await startIngestService({
     brokers: cluster.brokers,
+    port: cluster.port,
     registry: cluster.registry,
     streams,
     allow: allowedAddresses(env, options.allow),
@@ -131,7 +139,7 @@ function statLines(ingest: Ingest): string[] {
 }
 
 function streamsOf(options: IngestOptions): readonly StreamSpecInput[] {
-  const { inputs, programme, rendition, renditions, vantage, listen, loop, pace, streams } = options;
+  const { inputs, programme, rendition, renditions, vantage, listen, loop, pace, depth, streams } = options;
   if (streams !== undefined) {
     if (inputs.length > 0 || programme !== undefined) {
       throw new UsageError('--streams replaces inputs and --programme', 'Give one or the other');
@@ -150,6 +158,7 @@ function streamsOf(options: IngestOptions): readonly StreamSpecInput[] {
     listen,
     loop,
     pace,
+    depth,
     ...(rendition === undefined ? {} : { renditionId: rendition }),
     ...(renditions === undefined ? {} : { renditions }),
     ...(vantage === undefined ? {} : { vantage }),

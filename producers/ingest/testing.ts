@@ -40,8 +40,12 @@ export type Watched = {
   readonly progress: readonly IngestProgress[];
 };
 
-/** Ingests one input to its end as fast as possible. */
-export async function watchToEnd(input: string, spec: Partial<StreamSpecInput> = {}): Promise<Watched> {
+/** Ingests one input to its end as fast as possible, with `config` in force. */
+export async function watchToEnd(
+  input: string,
+  spec: Partial<StreamSpecInput> = {},
+  config: unknown = null,
+): Promise<Watched> {
   const sink = new RememberingSink();
   const progress: IngestProgress[] = [];
   const ingest = await startIngest({
@@ -51,6 +55,7 @@ export async function watchToEnd(input: string, spec: Partial<StreamSpecInput> =
     clock: systemClock,
     probeId: 'test-probe',
     probeEpochMs: 1_000_000,
+    config,
     onProgress: (step) => progress.push(step),
   });
   const results = await ingest.done;
