@@ -114,6 +114,9 @@ function faultOf(chunk: FrameFeatures): string | null {
   if (chunk.audioOnsets.length !== 0 && chunk.audioOnsets.length !== 2 * blocks)
     return 'audioOnsets has not two bytes for each block';
   if (chunk.stepSizeMs.length !== chunk.stepPtsMs.length) return 'step columns have different lengths';
+  if (chunk.damageKinds.length !== chunk.damagePtsMs.length) return 'damage columns have different lengths';
+  if (LOOK_COLUMNS.some((column) => chunk[column].length !== chunk.lookPtsMs.length))
+    return 'look columns have different lengths';
   const transportFault = transportFaultOf(chunk);
   if (transportFault !== null) return transportFault;
   const whole = chunk.audioChannels === 0 ? levels === 0 : levels % chunk.audioChannels === 0;
@@ -124,6 +127,15 @@ function faultOf(chunk: FrameFeatures): string | null {
 function fits(column: readonly number[], entries: number): boolean {
   return column.length === 0 || column.length === entries;
 }
+
+const LOOK_COLUMNS = [
+  'lookSharpPermille',
+  'lookMedianSharpPermille',
+  'lookTexturedBlocks',
+  'lookSceneCenti',
+  'lookGridSteps',
+  'lookOtherSteps',
+] as const;
 
 const PICTURE_COLUMNS = [
   'lumaMeanCenti',
