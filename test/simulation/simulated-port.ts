@@ -117,7 +117,7 @@ export class SimulatedPort implements LogPort {
 
   bounds(partitions: readonly TopicPartition[]) {
     // a task is opened anew: where it stands is told by its position, not by what was fetched before
-    for (const { partition } of partitions) this.#atEndWhenAsked.delete(partition);
+    this.#atEndWhenAsked.delete(taskOf(partitions));
     for (const name of partitions.map(nameOf)) {
       this.#atEnd.delete(name);
       this.#opened.set(name, (this.#opened.get(name) ?? 0) + 1);
