@@ -14,6 +14,7 @@ import type { Detector } from '../../topologies/detectors/sample-detector.ts';
 import { type DetectionConfig, settingsFor } from '../../topologies/detectors/settings.ts';
 import { DETECTORS } from '../../topologies/stream-detection.ts';
 import { comparingDetection, inOrder, REFERENCE_RENDITION, withReference } from './reference.ts';
+import { isTransportWatched } from './watched-transport.ts';
 
 /** One defect, over and done with, or still running where the input ended. */
 export type AnalysedDefect = {
@@ -29,6 +30,8 @@ export type AnalysedDefect = {
   readonly reason: string;
   /** Of av-sync-offset: by how much sound comes before its pictures. */
   readonly offsetMs?: number;
+  /** Rung of the ladder that shows it, where it is another one than what was analysed. */
+  readonly renditionId?: string;
 };
 
 export type Analysis = {
@@ -71,7 +74,7 @@ export class UnreadableInput extends Error {
 
 /** Throws {@link UnreadableInput}, and `IngestError` for an input of a kind that is not read. */
 export async function analyse(options: AnalysisOptions): Promise<Analysis> {
-  const chunks = await featuresOf(options, options.input, 'main');
+  const chunks = await featuresOf(options, options.input, OWN_RENDITION);
   const reference =
     options.reference === undefined
       ? []
@@ -87,11 +90,21 @@ export async function analyse(options: AnalysisOptions): Promise<Analysis> {
     input: options.input,
     durationMs,
     defects,
-    notWatched: notWatched(watched, isCompared, config),
+    notWatched: notWatched(options.input, chunks, isCompared, config),
     chunks: watched,
     decoder: watched[0]!.decoder,
   };
 }
+
+/** A live stream that stands still is not waited for: what is live by now lies so far behind what was asked for. */
+function isLongPast({ manifestIsLive, basePtsMs, targetDurationMs }: FrameFeatures, forMs: number): boolean {
+  return manifestIsLive && basePtsMs >= forMs + LIVE_SLACK_MS + 3 * targetDurationMs;
+}
+
+const LIVE_SLACK_MS = 10_000;
+
+/** What is analysed is told under this name; another one in a defect is a rung of its ladder. */
+const OWN_RENDITION = 'main';
 
 /** Log time of a chunk here: it cannot matter to what a defect is, only to when it was told. */
 const START_MS = 1_000_000;
@@ -112,6 +125,10 @@ async function featuresOf(
     sink: {
       write: async (_key, record) => {
         chunks.push(record);
+        if (record.event === 'transport') {
+          if (forMs !== undefined && isLongPast(record, forMs)) ending.abort();
+          return;
+        }
         onProgress(record.basePtsMs + record.durationMs);
         if (forMs !== undefined && record.basePtsMs + record.durationMs >= forMs) ending.abort();
       },
@@ -141,8 +158,8 @@ function defectsOf(
 ): { readonly defects: readonly AnalysedDefect[]; readonly isCompared: boolean } {
   const { topology, isCompared } = comparingDetection();
   const driver = new TopologyTestDriver(topology, { config });
-  for (const chunk of inOrder(chunks, reference)) {
-    driver.pipe('frame-features', chunk.programmeId, chunk, START_MS + chunk.basePtsMs + chunk.durationMs);
+  for (const { chunk, atMs } of inOrder(chunks, reference)) {
+    driver.pipe('frame-features', chunk.programmeId, chunk, START_MS + atMs);
   }
   const found = new Map<string, { first: StreamDefect; last: StreamDefect; reason: string }>();
   for (const { value } of driver.outputs('stream-defects')) {
@@ -163,20 +180,23 @@ function defectOf(streamId: string, last: StreamDefect, reason: string, duration
     streamId,
     type: last.type,
     startMs: last.startMs,
-    endMs: open ? durationMs : last.endMs!,
+    endMs: open ? Math.max(durationMs, last.startMs) : last.endMs!,
     open,
     severity: last.severity,
     confidencePermille: last.confidencePermille,
     reason,
     ...(last.offsetMs === null ? {} : { offsetMs: last.offsetMs }),
+    ...(last.renditionId === OWN_RENDITION ? {} : { renditionId: last.renditionId }),
   };
 }
 
 function notWatched(
-  chunks: readonly FrameFeatures[],
+  input: string,
+  told: readonly FrameFeatures[],
   isCompared: boolean,
   config: DetectionConfig | null,
 ): readonly string[] {
+  const chunks = told.filter(({ event }) => event === 'features');
   const hasVideo = chunks.some((chunk) => chunk.hasVideo && chunk.framePtsMs.length > 0);
   const hasAudio = chunks.some((chunk) => chunk.hasAudio && chunk.audioChannels > 0);
   const hasPair = chunks.some(({ audioChannels }) => hasFrontPair(audioChannels));
@@ -186,6 +206,8 @@ function notWatched(
     DETECTORS.filter((detector) => detector.watches(settingsOf(detector))).map((one) => [one.type, one]),
   );
   return DEFECT_TYPES.filter((type) => {
+    const isWatched = isTransportWatched(type, input, told);
+    if (isWatched !== null) return !isWatched;
     const detector = judged.get(type);
     if (detector === undefined) return true;
     if (type === AV_SYNC_OFFSET) return !isCompared;

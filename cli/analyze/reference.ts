@@ -36,16 +36,30 @@ export function comparingDetection() {
   return { topology: streamDetectionWith(detectors), isCompared: () => judged >= SECONDS_MIN };
 }
 
+/** A chunk, and when a log would have it, ms from its beginning. */
+export type LoggedChunk = { readonly chunk: FrameFeatures; readonly atMs: number };
+
 /** Chunks of both in the order of their time, as a log would have them; the input's end is last. */
 export function inOrder(
   input: readonly FrameFeatures[],
   reference: readonly FrameFeatures[],
-): readonly FrameFeatures[] {
-  const endOf = ({ basePtsMs, durationMs }: FrameFeatures) => basePtsMs + durationMs;
-  const lastMs = Math.max(...input.map(endOf));
-  const events = input.findIndex((chunk) => chunk.event !== 'features' && endOf(chunk) >= lastMs);
-  const before = events === -1 ? input : input.slice(0, events);
-  const there = reference.filter((chunk) => endOf(chunk) <= lastMs + BEYOND_MS);
-  const both = [...there, ...before].sort((a, b) => endOf(a) - endOf(b));
-  return events === -1 ? both : [...both, ...input.slice(events)];
+): readonly LoggedChunk[] {
+  const logged = loggedAt(input);
+  const lastMs = logged.at(-1)?.atMs ?? 0;
+  const events = logged.findIndex(({ chunk, atMs }) => !CONTENT.has(chunk.event) && atMs >= lastMs);
+  const before = events === -1 ? logged : logged.slice(0, events);
+  const there = loggedAt(reference).filter(({ atMs }) => atMs <= lastMs + BEYOND_MS);
+  const both = [...there, ...before].sort((a, b) => a.atMs - b.atMs);
+  return events === -1 ? both : [...both, ...logged.slice(events)];
+}
+
+const CONTENT: ReadonlySet<string> = new Set(['features', 'transport']);
+
+/** What is seen of a manifest comes between the chunks, and is of no time of theirs. */
+function loggedAt(chunks: readonly FrameFeatures[]): readonly LoggedChunk[] {
+  let atMs = 0;
+  return chunks.map((chunk) => {
+    if (chunk.event !== 'transport') atMs = Math.max(atMs, chunk.basePtsMs + chunk.durationMs);
+    return { chunk, atMs };
+  });
 }
