@@ -153,6 +153,7 @@ export function readPresent(cursor: ReadCursor, nullIndex: 0 | 1): boolean {
  */
 export function readIntArray(cursor: ReadCursor): readonly number[] {
   let to = readBlock(cursor);
+  if (to === 0) return NO_INTS;
   const out = new Array<number>(to);
   const { view, viewStart } = cursor;
   const wordEnd = cursor.end - 4;
@@ -193,6 +194,9 @@ export function readIntArray(cursor: ReadCursor): readonly number[] {
   }
   return out;
 }
+
+/** Most columns of most records are empty; nobody writes into what was read. */
+const NO_INTS: readonly number[] = [];
 
 /** Four bytes none of which ends an int. */
 const LONG_OR_LAST = -1;
