@@ -9,6 +9,7 @@ import { contentPictures, MEDIUM, PICTURE_KINDS, type PictureKind, SMALL } from 
 import { contentSound, SOUND_KINDS, type Sound, wavOf } from './sound.ts';
 import { putSoundFault, SOUND_FAULTS, type SoundFault } from './sound-faults.ts';
 import { stepOrders } from './step-files.ts';
+import { syncOrders } from './sync-files.ts';
 import { trackOrders } from './track-files.ts';
 import type { Workshop } from './workshop.ts';
 
@@ -22,6 +23,7 @@ export const PUT_TYPES = [
   ...SOUND_FAULTS,
   'audio-missing',
   'audio-loudness',
+  'av-sync-offset',
   'pts-discontinuity',
 ] as const;
 
@@ -51,6 +53,7 @@ export function faultOrders(seed: string, instances: number): readonly MediaOrde
     ...trackOrders(seed, instances),
     ...levelOrders(seed, instances),
     ...stepOrders(seed, instances),
+    ...syncOrders(seed, instances),
   ];
 }
 

@@ -7,6 +7,8 @@ export type Span = { readonly type: string; readonly startMs: number; readonly e
 
 export type MediaFile = {
   readonly path: string;
+  /** Another point of the same programme that it is compared with. */
+  readonly reference?: string;
   readonly durationMs: number;
   readonly truths: readonly Span[];
 };

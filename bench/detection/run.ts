@@ -30,7 +30,7 @@ export async function runAll(
       const order = orders[at];
       if (order === undefined) return;
       const file = await order.make(workshop);
-      const found = await defectsIn(workshop, file.path, order.config);
+      const found = await defectsIn(workshop, file, order.config);
       const peers = withPeers ? await askPeers(workshop, file) : null;
       const { id, kind, what } = order;
       const result = { id, kind, what, durationMs: file.durationMs, truths: file.truths, found, peers };
@@ -46,7 +46,7 @@ export async function runAll(
 /** What `everyview analyze` would tell, with the same code. */
 export async function defectsIn(
   workshop: Workshop,
-  input: string,
+  { path: input, reference }: Pick<MediaFile, 'path' | 'reference'>,
   config: DetectionConfig | null,
 ): Promise<readonly Span[]> {
   const { defects } = await analyse({
@@ -57,6 +57,7 @@ export async function defectsIn(
     signal: workshop.signal,
     onProgress: () => {},
     ...(config === null ? {} : { config }),
+    ...(reference === undefined ? {} : { reference }),
   });
   return defects.map(({ type, startMs, endMs }) => ({ type, startMs, endMs }));
 }
@@ -77,16 +78,16 @@ export async function compareCopies(workshop: Workshop, orders: readonly MediaOr
   for (const order of orders) {
     workshop.signal.throwIfAborted();
     const file = await order.make(workshop);
-    const found = await defectsIn(workshop, file.path, order.config);
+    const found = await defectsIn(workshop, file, order.config);
     const copy = path.join(workshop.folder, `another name ${renamed}${path.extname(file.path)}`);
     copyFileSync(file.path, copy);
-    const again = await defectsIn(workshop, copy, order.config);
+    const again = await defectsIn(workshop, { ...file, path: copy }, order.config);
     rmSync(copy);
     renamed += 1;
     if (JSON.stringify(again) !== JSON.stringify(found)) different.push(`${order.id}, renamed`);
     const other = await remux(workshop, file);
     remuxed += 1;
-    const there = await defectsIn(workshop, other, order.config);
+    const there = await defectsIn(workshop, { ...file, path: other }, order.config);
     if (!areNear(found, there))
       different.push(`${order.id}, remuxed: ${JSON.stringify(found)} / ${JSON.stringify(there)}`);
   }
