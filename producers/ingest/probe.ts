@@ -371,8 +371,7 @@ export class Probe {
 
   /** How long a decoder that says nothing goes on after a loss: one that waits for a sender for ever. */
   #patienceMs(): number {
-    const waits = this.#spec.listen || this.#kind === 'udp' || this.#kind === 'rtp';
-    if (!waits) return STALLED_MS;
+    if (!this.#spec.listen && this.#kind !== 'udp' && this.#kind !== 'rtp') return STALLED_MS;
     // Whoever sends again is a new sender, whose clock has nothing to do with that of the one before.
     return sum(this.#media.taken) > 0 ? 0 : Number.POSITIVE_INFINITY;
   }
