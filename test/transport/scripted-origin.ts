@@ -63,6 +63,18 @@ export function check(script: Script, forMs: number, expected: string): Told {
   return told;
 }
 
+/** Segments of a playlist, or of the first representation of a DASH timeline. */
+function listedIn(body: string): readonly { readonly path: string; readonly ms: number }[] {
+  const row = /<S t="(\d+)" d="(\d+)" r="(\d+)"/.exec(body);
+  if (row === null) {
+    const found = body.matchAll(/#EXTINF:([\d.]+),\s*\n(?:#[^\n]*\n)*([^#\n]+)/g);
+    return [...found].map(([, seconds, path]) => ({ path: path!.trim(), ms: Number(seconds) * 1_000 }));
+  }
+  const [t, ms, repeats] = row.slice(1).map(Number) as [number, number, number];
+  const id = /<Representation id="(\w+)"/.exec(body)![1]!;
+  return Array.from({ length: repeats + 1 }, (_, at) => ({ path: `${id}-${t + at * ms}.m4s`, ms }));
+}
+
 class Player {
   readonly #script: Script;
   readonly #watch: ManifestWatch;
@@ -128,16 +140,16 @@ class Player {
 
   #reload(atMs: number): void {
     const body = this.#manifest(this.#script.decoded, atMs);
-    const lengths = [...(body ?? '').matchAll(/#EXTINF:([\d.]+),\s*\n(?:#[^\n]*\n)*([^#\n]+)/g)];
+    const lengths = listedIn(body ?? '');
     const target = Number(/TARGETDURATION:(\d+)/.exec(body ?? '')?.[1] ?? 2) * 1_000;
-    const listed = lengths.map(([, , path]) => path!.trim());
+    const listed = lengths.map(({ path }) => path);
     const isNew = listed.at(-1) !== this.#listed.at(-1) && listed.length > 0;
     // A decoder begins three segments before the end.
     const fresh = lengths.slice(this.#listed.length === 0 ? -3 : 0);
-    for (const [, seconds, path] of fresh) {
-      if (this.#got.has(path!.trim())) continue;
-      this.#got.add(path!.trim());
-      this.#waiting.push({ path: path!.trim(), ms: Number(seconds) * 1_000, tries: 0, dueMs: atMs });
+    for (const { path, ms } of fresh) {
+      if (this.#got.has(path)) continue;
+      this.#got.add(path);
+      this.#waiting.push({ path, ms, tries: 0, dueMs: atMs });
     }
     if (listed.length > 0) this.#listed = listed;
     this.#reloadAtMs = atMs + (isNew ? target : target / 2);
