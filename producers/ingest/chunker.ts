@@ -154,6 +154,7 @@ export class Chunker {
   changeDepth(depth: Depth): FrameFeatures[] {
     const records = depth === this.#depth ? [] : this.flush(this.endMs);
     this.#depth = depth;
+    if (depth !== 'full') this.#captionsMs = null;
     return records;
   }
 

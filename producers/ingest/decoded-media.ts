@@ -27,6 +27,7 @@ export class DecodedMedia implements MediaReader {
   async *read(decoder: Decoder): AsyncGenerator<readonly FrameFeatures[]> {
     const reader = new NutReader();
     const seen: number[] = [];
+    let isFirst = true;
     const media = this.#media;
     for await (const bytes of decoder.output) {
       await media.heard();
@@ -35,7 +36,8 @@ export class DecodedMedia implements MediaReader {
         const track = reader.tracks[packet.track]!;
         const number = seen[packet.track] ?? 0;
         seen[packet.track] = number + 1;
-        if (seen.length === 1 || seen.every((count) => count <= 1)) this.#setTracks(reader.tracks, decoder);
+        if (isFirst) this.#setTracks(reader.tracks, decoder);
+        isFirst = false;
         const isPicture = track === picturesOf(reader.tracks);
         if (isPicture && !decoder.messages.hasMark(number)) await decoder.messages.waitForMark(number);
         const told = isPicture ? toldBefore(decoder.messages, number) : NOTHING_TOLD;

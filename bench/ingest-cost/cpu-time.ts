@@ -1,0 +1,56 @@
+/** CPU time of commands and of running processes, their children included. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** User and system time in seconds of a command and of all that it starts, by bash's `time`. Throws when it fails. */
+export async function cpuSecondsOf(command: string, args: readonly string[]): Promise<number> {
+  const script = 'TIMEFORMAT="%3U %3S"; time "$0" "$@" >/dev/null 2>&1';
+  const child = spawn('bash', ['-c', script, command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let text = '';
+  child.stderr.setEncoding('utf8');
+  child.stderr.on('data', (part: string) => {
+    text += part;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  const [user, system] = text.trim().split(/\s+/).slice(-2).map(Number);
+  if (code !== 0 || user === undefined || system === undefined || Number.isNaN(user + system))
+    throw new Error(`${command} ${args.join(' ')} ended with ${code}: ${text}`);
+  return user + system;
+}
+
+/** CPU time in seconds and resident memory in bytes of all living descendants of this process. Linux. */
+export function descendantsUsage(): { readonly cpuSeconds: number; readonly residentBytes: number } {
+  const parents = new Map<number, { readonly parent: number; readonly ticks: number }>();
+  for (const name of readdirSync('/proc').filter((one) => /^\d+$/.test(one))) {
+    const stat = textOf(`/proc/${name}/stat`);
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields.length < 14) continue;
+    parents.set(Number(name), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
+  }
+  const isMine = (pid: number): boolean => {
+    const parent = parents.get(pid)?.parent;
+    return parent === process.pid || (parent !== undefined && parent > 1 && isMine(parent));
+  };
+  let [ticks, residentBytes] = [0, 0];
+  for (const [pid, one] of parents) {
+    if (!isMine(pid)) continue;
+    ticks += one.ticks;
+    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/status`))?.[1];
+    residentBytes += Number(kilobytes ?? 0) * 1024;
+  }
+  return { cpuSeconds: ticks / TICKS_PER_S, residentBytes };
+}
+
+/** `getconf CLK_TCK`, on every Linux that there is. */
+const TICKS_PER_S = 100;
+
+/** A process may end while it is looked at. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
+}
