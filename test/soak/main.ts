@@ -14,7 +14,7 @@ import { JUDGED_MINUTES_MIN } from './heap-trend.ts';
 import { faultsOf, soakReport, soakText } from './soak-report.ts';
 import { soak } from './soak-run.ts';
 
-const HELP = `npm run soak -- [--minutes 30] [--seed 1] [--unoptimised] [--json] [--trace]
+const HELP = `npm run soak -- [--minutes 30] [--seed 1] [--json] [--trace]
 
 Runs every topology on a Kafka of its own, under steady load, while processes are killed and suspended,
 tasks are moved, the broker is restarted and networks go dead. At the end nothing may be lost, and the live heap of the
@@ -22,7 +22,6 @@ process that lived throughout may not have grown.
 
   --minutes N   how long the load lasts (default ${JUDGED_MINUTES_MIN}); starting and judging take some minutes more
   --seed N      other faults, at other times (default 1)
-  --unoptimised worker processes run without V8's optimising compilers, whose code is heap that goes on growing
   --json        the result on stdout as JSON instead of tables
   --trace       each fault, as it happens
   --help        this
@@ -36,7 +35,6 @@ async function main(): Promise<number> {
     options: {
       minutes: { type: 'string', default: String(JUDGED_MINUTES_MIN) },
       seed: { type: 'string', default: '1' },
-      unoptimised: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       trace: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -55,7 +53,6 @@ async function main(): Promise<number> {
   const result = await soak({
     minutes,
     seed,
-    isUnoptimised: values.unoptimised,
     onProgress: say,
     onTrace: values.trace ? say : () => {},
   });
