@@ -108,7 +108,8 @@ export class RunRecord {
     this.streams.set(name, stream);
     stream.chunks += 1;
     stream.frames += chunk.framePtsMs.length;
-    stream.lastEvent = chunk.event;
+    // What is seen of a manifest says nothing of how the stream goes.
+    if (chunk.event !== 'transport') stream.lastEvent = chunk.event;
     stream.decodeErrors += chunk.decodeErrors;
     if (chunk.event !== 'features') return;
     stream.mediaMs += chunk.durationMs;

@@ -74,8 +74,26 @@ const FORMS: { readonly [T in TopicName]?: (value: RecordOf[T]) => string } = {
   catalogue: catalogueGist,
 };
 
+function transportGist({
+  manifestKind,
+  newestSegment,
+  variantIds,
+  variantFailedReloads,
+  segmentStatus,
+}: FrameFeatures) {
+  const failing = variantIds.filter((_id, at) => variantFailedReloads[at]! > 0);
+  const facts = [
+    `${manifestKind} up to ${newestSegment}`,
+    `${variantIds.length} variants`,
+    ...(failing.length === 0 ? [] : [`no ${failing.join(', ')}`]),
+    ...(segmentStatus.length === 0 ? [] : [`segments ${segmentStatus.join(' ')}`]),
+  ];
+  return `transport: ${facts.join(', ')}`;
+}
+
 function featuresGist(chunk: FrameFeatures): string {
   const head = `${streamLabel(chunk)} #${chunk.seq}`;
+  if (chunk.event === 'transport') return `${head} ${transportGist(chunk)}`;
   if (chunk.event !== 'features') return `${head} ${chunk.event}: ${chunk.eventReason}`;
   const stillMs = chunk.anchorAgeMs.reduce((most, ageMs) => Math.max(most, ageMs), 0);
   const facts = [
