@@ -25,16 +25,48 @@ export type Peak = {
 
 /**
  * Aligns all of `b` with `a`, for lags from `lagFromUs` to `lagToUs`. Null where there is not enough sound to tell it by,
- * or where the best lag is at an end of the range: what is beyond is not known. Of lags that are almost as good as the
- * best one, the one nearest to `hintUs` is taken where a hint is given: a programme may repeat itself.
+ * or where the best lag is at an end of the range: what is beyond is not known.
  */
-export function alignSound(
+export function alignSound(a: Sound, b: Sound, lagFromUs: number, lagToUs: number): Peak | null {
+  const scores = scoresOf(a, b, lagFromUs, lagToUs);
+  return scores === null ? null : peakAt(scores, bestOf(scores), lagFromUs);
+}
+
+/**
+ * The same, and every other lag at which they are almost as alike as at the best one, up to `countMax`: a programme may
+ * repeat itself. The one nearest to `hintUs` comes first.
+ */
+export function alignRepeatedSound(
   a: Sound,
   b: Sound,
   lagFromUs: number,
   lagToUs: number,
-  hintUs: number | null = null,
-): Peak | null {
+  hintUs: number,
+  countMax: number,
+): readonly Peak[] {
+  const scores = scoresOf(a, b, lagFromUs, lagToUs);
+  if (scores === null) return [];
+  const least = scores[bestOf(scores)]! - AS_GOOD;
+  const found: Peak[] = [];
+  for (let i = 1; i + 1 < scores.length; i++) {
+    if (scores[i]! < least || scores[i]! <= 0 || !isHighest(scores, i)) continue;
+    const peak = peakAt(scores, i, lagFromUs);
+    if (peak !== null) found.push(peak);
+  }
+  const awayUs = ({ lagUs }: Peak) => Math.abs(lagUs - hintUs);
+  return found.sort((x, y) => awayUs(x) - awayUs(y) || x.lagUs - y.lagUs).slice(0, countMax);
+}
+
+/** Of all lags that are not another peak's; of equal ones the first. */
+function isHighest(scores: Int32Array, at: number): boolean {
+  for (let i = Math.max(0, at - PEAK_BITS); i <= Math.min(scores.length - 1, at + PEAK_BITS); i++) {
+    if (scores[i]! > scores[at]! || (scores[i] === scores[at] && i < at)) return false;
+  }
+  return true;
+}
+
+/** Likeness at each lag; null where there is not enough sound. */
+function scoresOf(a: Sound, b: Sound, lagFromUs: number, lagToUs: number): Int32Array | null {
   const bits = b.blocks.length * BITS_PER_BLOCK;
   if (4 * b.present < 3 * b.blocks.length) return null;
   const bWords = wordsOf(b.blocks);
@@ -54,7 +86,7 @@ export function alignSound(
     if (aCount * ONES_SHARE < bits) continue;
     scores[i] = phi(bothIn(aWords, at, bWords), aCount, bCount, bits);
   }
-  return peakOf(scores, lagFrom, hintUs);
+  return scores;
 }
 
 /** Of silence or steady sound fewer bits than this share are set. */
@@ -62,25 +94,15 @@ const ONES_SHARE = 20;
 /** Lags so much less alike than the best, millionths, may as well be it. */
 const AS_GOOD = 120_000;
 
-function peakOf(scores: Int32Array, lagFrom: number, hintUs: number | null): Peak | null {
-  let best = bestOf(scores);
-  if (hintUs !== null) {
-    const least = scores[best]! - AS_GOOD;
-    const away = (i: number) => Math.abs((lagFrom + i) * BIT_US - hintUs);
-    for (let i = 1; i + 1 < scores.length; i++) {
-      const isPeak = scores[i]! >= least && scores[i]! > scores[i - 1]! && scores[i]! >= scores[i + 1]!;
-      if (isPeak && (Math.abs(i - best) > PEAK_BITS || scores[i]! > scores[best]!) && away(i) < away(best))
-        best = i;
-    }
-  }
-  if (best <= 0 || best >= scores.length - 1) return null;
+function peakAt(scores: Int32Array, at: number, lagFromUs: number): Peak | null {
+  if (at <= 0 || at >= scores.length - 1) return null;
   let secondScore = 0;
   for (let i = 0; i < scores.length; i++) {
-    const isElsewhere = Math.abs(i - best) > PEAK_BITS;
+    const isElsewhere = Math.abs(i - at) > PEAK_BITS;
     if (isElsewhere && scores[i]! > secondScore) secondScore = scores[i]!;
   }
-  const lagUs = (lagFrom + best) * BIT_US + between(scores, best, BIT_US);
-  return { lagUs, score: scores[best]!, secondScore };
+  const lagUs = (Math.ceil(lagFromUs / BIT_US) + at) * BIT_US + between(scores, at, BIT_US);
+  return { lagUs, score: scores[at]!, secondScore };
 }
 
 /** How far beside place `at` the top of the parabola through it and its neighbours lies, in `unit`. */

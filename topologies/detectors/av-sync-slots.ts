@@ -5,7 +5,7 @@
 import { type StateOf, struct } from '../../runtime/struct-codec.ts';
 import type { StepContext } from '../../runtime/topology.ts';
 import { alignPictures } from './align-pictures.ts';
-import { alignSound, type Peak } from './align-sound.ts';
+import { alignRepeatedSound, alignSound, type Peak } from './align-sound.ts';
 import { KEPT_MS, keptOf } from './av-fingerprint.ts';
 import { chunkOrder } from './chunk-order.ts';
 import { type StreamScope, streamKeyOf } from './stream-step.ts';
@@ -23,13 +23,17 @@ const RETRY_MS = 4_000;
 const WAIT_MS = 28_000;
 /** Sound and pictures are looked for within this of where sound was before. */
 const REACH_MS = 1_500;
-/** After so many seconds without sound that fits, the timelines are looked for anew. */
-const MISSES_MAX = 6;
+/** After so many seconds in a row without sound or pictures that fit, the timelines are looked for anew. */
+const MISSES_MAX = 12;
 
 /** Least likeness in millionths: over a minute, within reach, of pictures. Chance stays under 0.4. */
 const SEARCH_SCORE_MIN = 500_000;
 const SOUND_SCORE_MIN = 400_000;
 const PICTURE_SCORE_MIN = 600_000;
+/** What is unlike at the second best lag is at least so much more than twice that at the best one. */
+const DISTINCT_MIN = 5_000;
+/** So many showings of the same sound are looked at. */
+const REPEATS_MAX = 6;
 const ONE = 1_000_000;
 
 export const avSyncMemoFields = struct({
@@ -97,8 +101,8 @@ export function judgeSlot(
     memo.triedAtMs = null;
   }
   if (memo.lagUs === null) {
-    const isFound = search(memo, point, window, reference, timeMs, context);
-    if (!isFound) return isPatient ? 'later' : null;
+    const isKnown = search(memo, point, window, reference, timeMs, context);
+    if (!isKnown) return isPatient ? 'later' : null;
   }
   const neededToMs = window.toMs - Math.floor(memo.lagUs! / 1_000) + REACH_MS;
   if (reference.coveredToMs < neededToMs && reference.phase === 'watching' && isPatient) return 'later';
@@ -136,8 +140,18 @@ function search(
   const hintMs = coveredToMs - timeMs - (seen.coveredToMs - seen.lastFeaturesAtMs);
   const lagToUs = (window.fromMs - fromMs) * 1_000;
   const lagFromUs = (window.fromMs - seen.coveredToMs) * 1_000;
-  const peak = alignSound(there.sound, here.sound, lagFromUs, lagToUs, hintMs * 1_000);
-  if (peak === null || peak.score < SEARCH_SCORE_MIN) return false;
+  const peaks = alignRepeatedSound(
+    there.sound,
+    here.sound,
+    lagFromUs,
+    lagToUs,
+    hintMs * 1_000,
+    REPEATS_MAX,
+  ).filter(({ score }) => score >= SEARCH_SCORE_MIN);
+  // Where sound repeats itself, pictures tell which of them it is.
+  const isShown = ({ lagUs }: Peak) => isFound(alignPictures(there.pictures, here.pictures, lagUs, REACH_MS));
+  const peak = peaks.length > 1 ? (peaks.find(isShown) ?? peaks[0]) : peaks[0];
+  if (peak === undefined) return false;
   memo.lagUs = peak.lagUs;
   memo.misses = 0;
   return true;
@@ -158,22 +172,30 @@ function offsetIn(
   const reachUs = REACH_MS * 1_000;
   const sound = alignSound(there.sound, here.sound, lagUs - reachUs, lagUs + reachUs);
   if (sound === null || sound.score < SOUND_SCORE_MIN) {
-    memo.misses += 1;
-    if (memo.misses > MISSES_MAX) memo.lagUs = null;
+    countMiss(memo);
     return null;
   }
   memo.lagUs = sound.lagUs;
-  memo.misses = 0;
   if (here.hasStep || there.hasStep) return null;
   const pictures = alignPictures(there.pictures, here.pictures, sound.lagUs, REACH_MS);
-  if (pictures === null || pictures.score < PICTURE_SCORE_MIN || !isDistinct(pictures)) return null;
+  if (!isFound(pictures)) {
+    countMiss(memo);
+    return null;
+  }
+  memo.misses = 0;
   return Math.round((pictures.lagUs - sound.lagUs) / 1_000);
+}
+
+function countMiss(memo: AvSyncMemo): void {
+  memo.misses += 1;
+  if (memo.misses > MISSES_MAX) memo.lagUs = null;
 }
 
 /** Read about what is looked for, ms. */
 const SLACK_MS = 500;
 
-/** What is unlike at the second best lag is half as much again as at the best one, and more than rounding. */
-function isDistinct({ score, secondScore }: Peak): boolean {
-  return 2 * (ONE - secondScore) >= 3 * (ONE - score) + 10_000;
+/** Pictures are alike, and at no other lag as much: what is unlike at the second best is twice as much. */
+function isFound(peak: Peak | null): peak is Peak {
+  if (peak === null || peak.score < PICTURE_SCORE_MIN) return false;
+  return ONE - peak.secondScore >= 2 * (ONE - peak.score) + DISTINCT_MIN;
 }
