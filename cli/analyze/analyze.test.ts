@@ -95,7 +95,11 @@ test('for people: a timeline; for a browser: one page with plots and a picture o
   assert.match(out, /\n {2}video-black +·+█+·+\n/);
   assert.match(out, /00:02\.\d{3} +to 00:04\.\d{3} +2\.4 s +medium +video-black/);
   const html = readFileSync(page, 'utf8');
-  assert.equal(html.match(/data:image\/jpeg;base64,/g)?.length, 3);
+  assert.equal(
+    html.match(/data:image\/jpeg;base64,/g)?.length,
+    3 + 10,
+    'each defect, and the strip above the timeline',
+  );
   assert.doesNotMatch(html, /(?:src|href)="(?!data:)/, 'the page needs nothing else');
   assert.match(html, /aria-label="luma"/);
   assert.match(html, /aria-label="loudness"/);

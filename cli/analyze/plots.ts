@@ -4,7 +4,12 @@ import type { AnalysedDefect } from './analysis.ts';
 
 export const PLOT_WIDTH_PX = 1_100;
 const HEIGHT_PX = 110;
-const LEFT_PX = 56;
+/** Time begins here, in every plot and in the lanes of the timeline. */
+export const LEFT_PX = 132;
+const RIGHT_PX = 6;
+/** Marks of time: as many as fit, at round times. */
+const MARKS_MAX = 12;
+const MARK_STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200];
 /** Buckets over the whole duration: each draws its least and its greatest value. */
 const BUCKETS_MAX = 900;
 
@@ -18,6 +23,19 @@ export type Series = {
 /** A picture or a block of sound: presentation time, and where its columns are. */
 export type Sample = { readonly atMs: number; readonly chunk: FrameFeatures; readonly index: number };
 
+/** From presentation time to pixels. */
+export function timeAxis(durationMs: number): (ms: number) => number {
+  return (ms) => LEFT_PX + (ms / Math.max(1, durationMs)) * (PLOT_WIDTH_PX - LEFT_PX - RIGHT_PX);
+}
+
+/** Round times over the whole duration, ms. */
+export function timeMarks(durationMs: number): readonly number[] {
+  const stepS =
+    MARK_STEPS_S.find((one) => durationMs / (one * 1_000) <= MARKS_MAX) ??
+    Math.ceil(durationMs / 1_000 / MARKS_MAX);
+  return Array.from({ length: Math.floor(durationMs / (stepS * 1_000)) + 1 }, (_, at) => at * stepS * 1_000);
+}
+
 export type PlotOptions = {
   readonly title: string;
   readonly unit: string;
@@ -27,6 +45,8 @@ export type PlotOptions = {
   /** Time from one to the next, ms, at most: where nothing comes for longer the line is broken. */
   readonly sampleMs: number;
   readonly series: readonly Series[];
+  /** One figure for the whole input, drawn across. */
+  readonly overall?: { readonly label: string; readonly value: number } | null;
   readonly durationMs: number;
   readonly defects: readonly AnalysedDefect[];
 };
@@ -46,10 +66,17 @@ export function* blocksOf(chunks: readonly FrameFeatures[]): Generator<Sample> {
   }
 }
 
+/** The pictures that were looked at more closely; `index` is that of the look. */
+export function* looksOf(chunks: readonly FrameFeatures[]): Generator<Sample> {
+  for (const chunk of chunks)
+    for (const [index, ptsMs] of chunk.lookPtsMs.entries())
+      yield { atMs: chunk.basePtsMs + ptsMs, chunk, index };
+}
+
 /** The plot with its defects as bands behind the lines. */
 export function plotOf(options: PlotOptions): string {
-  const { title, unit, min, max, series, durationMs, defects } = options;
-  const x = (ms: number): number => LEFT_PX + (ms / Math.max(1, durationMs)) * (PLOT_WIDTH_PX - LEFT_PX - 4);
+  const { title, unit, min, max, series, durationMs, defects, overall = null } = options;
+  const x = timeAxis(durationMs);
   const y = (value: number): number =>
     HEIGHT_PX - 14 - ((Math.min(max, Math.max(min, value)) - min) / (max - min)) * (HEIGHT_PX - 24);
   const bands = defects.map(
@@ -62,12 +89,24 @@ export function plotOf(options: PlotOptions): string {
   );
   const ticks = [min, (min + max) / 2, max].map(
     (value) =>
-      `<text x="${LEFT_PX - 6}" y="${(y(value) + 4).toFixed(1)}" text-anchor="end">${Math.round(value)}</text><line class="grid" x1="${LEFT_PX}" x2="${PLOT_WIDTH_PX}" y1="${y(value).toFixed(1)}" y2="${y(value).toFixed(1)}"/>`,
+      `<text x="${LEFT_PX - 6}" y="${(y(value) + 4).toFixed(1)}" text-anchor="end">${Math.round(value)}</text><line class="grid" x1="${LEFT_PX}" x2="${PLOT_WIDTH_PX - RIGHT_PX}" y1="${y(value).toFixed(1)}" y2="${y(value).toFixed(1)}"/>`,
   );
+  const marks = timeMarks(durationMs).map(
+    (ms) =>
+      `<line class="mark" x1="${x(ms).toFixed(1)}" x2="${x(ms).toFixed(1)}" y1="6" y2="${HEIGHT_PX - 14}"/>`,
+  );
+  const across =
+    overall === null
+      ? ''
+      : `<line class="overall" x1="${LEFT_PX}" x2="${PLOT_WIDTH_PX - RIGHT_PX}" y1="${y(overall.value).toFixed(1)}" y2="${y(overall.value).toFixed(1)}"/><text class="unit" x="${PLOT_WIDTH_PX - RIGHT_PX - 2}" y="${(y(overall.value) - 3).toFixed(1)}" text-anchor="end">${overall.label}</text>`;
   const legend = series
-    .map(({ label, colour }) => `<span><i style="background:var(--${colour})"></i>${label}</span>`)
+    .map(
+      ({ label, colour }, at) =>
+        `<rect x="0" y="${48 + at * 15}" width="10" height="3" style="fill:var(--${colour})"/><text x="15" y="${53 + at * 15}">${label}</text>`,
+    )
     .join('');
-  return `<figure><figcaption>${title}, ${unit} ${legend}</figcaption><svg viewBox="0 0 ${PLOT_WIDTH_PX} ${HEIGHT_PX}" role="img" aria-label="${title}">${ticks.join('')}${bands.join('')}${lines.join('')}</svg></figure>`;
+  const head = `<text class="head" x="0" y="16">${title}</text><text class="unit" x="0" y="31">${unit}</text>`;
+  return `<figure><svg class="plot" viewBox="0 0 ${PLOT_WIDTH_PX} ${HEIGHT_PX}" role="img" aria-label="${title}">${head}${legend}${marks.join('')}${ticks.join('')}${bands.join('')}${lines.join('')}${across}</svg></figure>`;
 }
 
 type Bucket = { low: number; high: number; isKnown: boolean };
@@ -95,7 +134,7 @@ function bucketed({ samples, sampleMs, series, durationMs }: PlotOptions): Bucke
 function pathOf(points: readonly Bucket[], x: (ms: number) => number, y: (value: number) => number): string {
   let path = '';
   let isOpen = false;
-  const step = (PLOT_WIDTH_PX - LEFT_PX - 4) / points.length;
+  const step = (PLOT_WIDTH_PX - LEFT_PX - RIGHT_PX) / points.length;
   for (const [index, { low, high, isKnown }] of points.entries()) {
     if (!isKnown) {
       isOpen = false;

@@ -19,7 +19,7 @@ import {
   parseExpectations,
   referenceOf,
 } from '../analyze/expectations.ts';
-import { reportHtml } from '../analyze/report.ts';
+import { reportHtml, stripPlaces } from '../analyze/report.ts';
 import { thumbnailsOf } from '../analyze/thumbnails.ts';
 import type { Action, CliContext } from '../context.ts';
 import { ExpectedError, UsageError } from '../failure.ts';
@@ -118,8 +118,8 @@ export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
     if (options.json) for (const object of analysisObjects(analysis)) jsonLine(context.out, object);
     else for (const text of analysisLines(analysis, context.out)) line(context.out, text);
     if (options.html === undefined) continue;
-    const places = inputKindOf(input) === 'file' ? analysis.defects.map(({ startMs }) => startMs) : [];
-    const wanted = [...new Set(places)].slice(0, THUMBNAILS_MAX);
+    const places = [...stripPlaces(analysis), ...analysis.defects.map(({ startMs }) => startMs)];
+    const wanted = inputKindOf(input) === 'file' ? [...new Set(places)].slice(0, THUMBNAILS_MAX) : [];
     const thumbnails = await thumbnailsOf(ffmpeg.path, input, wanted, interruption.signal);
     parts.push({ analysis, thumbnails });
   }
