@@ -85,7 +85,7 @@ for (const depth of ['packets', 'keyframes'] as const) {
     assert.match(depths, new RegExp(`^${depth}@0 full@1[678] ${depth}@2[4-6]$`), depths);
     assertWhole(records, 40_000);
     const dark = records.filter(({ depth: at, darkPermille }) => at === 'full' && darkPermille[0]! >= 950);
-    assert.ok(dark.length >= 2, 'the rest of the black was seen');
+    assert.ok(dark.length >= 1, 'the rest of the black was seen');
     const notes = progress.flatMap((step) => (step.kind === 'note' ? [step.message] : []));
     assert.equal(notes.length, 2, notes.join('; '));
     assert.match(notes[0]!, new RegExp(`from ${depth} to full \\((a dark picture|\\d+ bytes of video)`));
