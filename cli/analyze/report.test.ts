@@ -36,7 +36,7 @@ test('one page with a strip of pictures, lanes, plots over one axis of time, and
     'luma',
     'dark pixels',
     'change',
-    'picture interval',
+    'interval',
     'sound level',
     'loudness',
   ])

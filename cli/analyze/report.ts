@@ -159,8 +159,8 @@ function picturePlots({ chunks, durationMs, defects }: Analysis): string[] {
       series: [picture('mean difference', 'c', 'diffMeanCenti', 100)],
     }),
     plotOf({
-      ...{ ...common, title: 'picture interval', unit: 'ms', min: 0, max: gapMsMax },
-      series: [{ label: 'since the one before', colour: 'b', figureOf: intervalOf }],
+      ...{ ...common, title: 'interval', unit: 'ms between pictures', min: 0, max: gapMsMax },
+      series: [{ label: 'each picture', colour: 'b', figureOf: intervalOf }],
     }),
     ...(looks.length === 0
       ? []
