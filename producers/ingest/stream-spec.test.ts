@@ -17,6 +17,7 @@ test('defaults are filled in', () => {
     loop: false,
     pace: 'live',
     depth: 'full',
+    captions: false,
     signalLostMs: 5000,
     limits: { memoryMb: 1000, busyMs: 30_000, stalledMs: 60_000 },
   });
