@@ -15,6 +15,7 @@ export const NO_TRANSPORT = {
   variantIds: [],
   variantStatus: [],
   variantUnchangedMs: [],
+  variantLoadedMs: [],
   variantFailingMs: [],
   variantFailedReloads: [],
   segmentVariant: [],

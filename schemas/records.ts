@@ -174,11 +174,13 @@ export type FrameFeatures = {
   readonly audioBytes: number | null;
   /** Median over the chunk's packets of video of the presentation time of the packet of audio that came before less the decoding time of the packet of video, ms: what encoder and multiplexer make it, so that changes tell and the figure itself does not. Null when it was not measured. */
   readonly avSkewMs: number | null;
+  /** Per variant: ms since its playlist was loaded last, well or not; -1 before the first load. What is not known since then is neither good nor bad. */
+  readonly variantLoadedMs: readonly number[];
 };
 
 export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
   file: 'frame-features',
-  fingerprint: '33adeaa83c31eb9b47f333a100c2850618fdfaf24576ef70d52ec5c1dde22a09',
+  fingerprint: '4af8b6361ddabbaf86914f6ca4791eb6db248542a70d78ea98f273a3668c4087',
   read: (cursor: ReadCursor) => ({
     programmeId: readString(cursor),
     renditionId: readString(cursor),
@@ -260,6 +262,7 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     videoBytes: readPresent(cursor, 0) ? readInt(cursor) : null,
     audioBytes: readPresent(cursor, 0) ? readInt(cursor) : null,
     avSkewMs: readPresent(cursor, 0) ? readInt(cursor) : null,
+    variantLoadedMs: readIntArray(cursor),
   }),
   write: (cursor: WriteCursor, value: FrameFeatures) => {
     writeString(cursor, value.programmeId);
@@ -342,6 +345,7 @@ export const frameFeaturesSchema: RecordSchema<FrameFeatures> = {
     writePresent(cursor, value.videoBytes !== null, 0); if (value.videoBytes !== null) writeInt(cursor, value.videoBytes);
     writePresent(cursor, value.audioBytes !== null, 0); if (value.audioBytes !== null) writeInt(cursor, value.audioBytes);
     writePresent(cursor, value.avSkewMs !== null, 0); if (value.avSkewMs !== null) writeInt(cursor, value.avSkewMs);
+    writeIntArray(cursor, value.variantLoadedMs);
   },
 };
 

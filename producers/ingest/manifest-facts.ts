@@ -9,6 +9,8 @@ export type VariantFact = {
   readonly status: number;
   /** For how long it shows nothing new; null while that is unknown, and for one that is not live. */
   readonly unchangedMs: number | null;
+  /** Since its last load; null before the first. */
+  readonly loadedMs: number | null;
   readonly failingMs: number;
   readonly failedReloads: number;
 };
@@ -61,6 +63,7 @@ type TransportColumns = Pick<
   | 'variantIds'
   | 'variantStatus'
   | 'variantUnchangedMs'
+  | 'variantLoadedMs'
   | 'variantFailingMs'
   | 'variantFailedReloads'
   | 'segmentVariant'
@@ -88,6 +91,7 @@ export function transportColumns(facts: TransportFacts, basePtsMs: number): Tran
     variantIds: variants.map(({ id }) => id),
     variantStatus: variants.map(({ status }) => status),
     variantUnchangedMs: variants.map(({ unchangedMs }) => bounded(unchangedMs ?? -1)),
+    variantLoadedMs: variants.map(({ loadedMs }) => bounded(loadedMs ?? -1)),
     variantFailingMs: variants.map(({ failingMs }) => bounded(failingMs)),
     variantFailedReloads: variants.map(({ failedReloads }) => failedReloads),
     segmentVariant: segments.map(({ variant }) => variant),

@@ -80,10 +80,11 @@ export class PlaylistState {
   }
 
   factAt(nowMs: number): VariantFact {
-    const { id, status, failingSinceMs, failedReloads, changedAtMs } = this;
+    const { id, status, failingSinceMs, failedReloads, changedAtMs, loadedAtMs } = this;
     const unchangedMs = changedAtMs === null || !this.isLive ? null : Math.max(0, nowMs - changedAtMs);
     const failingMs = failingSinceMs === null ? 0 : Math.max(1, nowMs - failingSinceMs);
-    return { id, status, unchangedMs, failingMs, failedReloads };
+    const loadedMs = loadedAtMs === null ? null : Math.max(0, nowMs - loadedAtMs);
+    return { id, status, unchangedMs, loadedMs, failingMs, failedReloads };
   }
 
   takeFailure({ status, atMs }: LoadFailure): void {

@@ -78,8 +78,8 @@ function onFacts(state: State, { chunk, evidence }: TransportStep, settings: typ
       }
       continue;
     }
-    const { unchangedMs, failingMs, renditionId } = variant;
-    if (unchangedMs === null || failingMs > 0 || limitMs === 0 || unchangedMs <= limitMs) continue;
+    const { unchangedMs, surelyUnchangedMs, failingMs, renditionId } = variant;
+    if (unchangedMs === null || failingMs > 0 || limitMs === 0 || surelyUnchangedMs <= limitMs) continue;
     if (!variant.isOwn && isBehindToo(own, unchangedMs, chunk.targetDurationMs)) continue;
     const begin = {
       renditionId,

@@ -11,6 +11,8 @@ export type Variant = {
   readonly status: number;
   /** Null while unknown, and for one that is not live. */
   readonly unchangedMs: number | null;
+  /** So long it is known to have been unchanged: up to its last load. */
+  readonly surelyUnchangedMs: number;
   readonly failingMs: number;
   readonly failedReloads: number;
 };
@@ -36,6 +38,7 @@ export function variantsIn(chunk: FrameFeatures): readonly Variant[] {
       renditionId: isOwn ? null : id,
       status: chunk.variantStatus[at]!,
       unchangedMs: unchangedMs < 0 ? null : unchangedMs,
+      surelyUnchangedMs: Math.max(0, unchangedMs - Math.max(0, chunk.variantLoadedMs[at]!)),
       failingMs: chunk.variantFailingMs[at]!,
       failedReloads: chunk.variantFailedReloads[at]!,
     };
@@ -86,6 +89,7 @@ export function transportFaultOf(chunk: FrameFeatures): string | null {
   const ofVariants = [
     chunk.variantStatus,
     chunk.variantUnchangedMs,
+    chunk.variantLoadedMs,
     chunk.variantFailingMs,
     chunk.variantFailedReloads,
   ];
