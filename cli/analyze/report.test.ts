@@ -18,7 +18,7 @@ const analysis = {
   defects: [
     {
       ...{ streamId: 'news <1>', type: 'video-black', startMs: 3_000, endMs: 6_000, open: false },
-      ...{ severity: 'medium', confidencePermille: 900, reason: 'dark & neutral', offsetMs: null },
+      ...{ severity: 'medium', confidencePermille: 900, reason: 'dark & neutral' },
     },
   ],
 };
