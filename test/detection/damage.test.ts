@@ -52,17 +52,6 @@ test('changed bytes: the same', async () => {
   await finds(clean, damaged);
 });
 
-test('damage that was decoded and encoded again upstream: of it the decoder knows nothing, its blocks show', async () => {
-  const clean = join(folder, 'film-mpeg2.ts');
-  const damaged = await thinned(clean, 3_000, 4_600, 0.25, new SeededRandom(5));
-  const again = join(folder, 'again.mkv');
-  await ffmpeg('-i', damaged, '-fps_mode', 'passthrough', ...CODECS.h264, again);
-  const [[startMs, endMs] = [0, 0], ...more] = await damageIn(again);
-  assert.deepEqual(more, []);
-  const [[fromMs, toMs]] = (await truth(clean, damaged)) as [Span];
-  assert.ok(share([startMs, endMs], [fromMs, toMs]) >= 0.5, `${startMs} to ${endMs} of ${fromMs} to ${toMs}`);
-});
-
 test('blur from 1.1 % of the height on, with cuts in it, and half of that', async () => {
   const blur = (permille: number) =>
     `fps=24,scale=-2:240,gblur=sigma=${(240 * permille) / 1_000}:steps=2:enable='between(t,5,8.99)'`;
