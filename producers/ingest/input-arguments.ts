@@ -43,8 +43,8 @@ export function loopbackArguments(
     ...['-allowed_extensions', 'ALL'],
     ...(options.has('allowed_segment_extensions') ? ['-allowed_segment_extensions', 'ALL'] : []),
     ...(options.has('extension_picky') ? ['-extension_picky', '0'] : []),
-    // A probe that loses its playlist reconnects by itself, so ffmpeg need not try for long.
-    ...['-max_reload', '3', '-http_persistent', '0', '-http_multiple', '0'],
+    // A playlist that stands still is waited for; one that cannot be had ends ffmpeg, and the probe reconnects.
+    ...['-max_reload', '1000', '-http_persistent', '0', '-http_multiple', '0'],
     ...['-f', 'hls', '-i', url],
   ];
 }

@@ -5,7 +5,7 @@ import type { FetchSession } from './fetch-session.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { FfmpegAbilities } from './ffmpeg-abilities.ts';
 import { fileArguments, loopbackArguments, streamArguments } from './input-arguments.ts';
-import type { Due } from './manifest-watch.ts';
+import type { Due } from './manifest-facts.ts';
 import { parseAllowRule } from './network-policy.ts';
 import { FetchFailure } from './origin-client.ts';
 import { filePathOf, inputKindOf, isLiveKind, type StreamSpec } from './stream-spec.ts';

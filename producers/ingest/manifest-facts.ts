@@ -50,6 +50,15 @@ export type TransportFacts = {
   readonly markers: readonly MarkerFact[];
 };
 
+/** Something that whoever runs the watch should get. */
+export type Due = {
+  readonly kind: 'manifest' | 'segment';
+  readonly url: string;
+  readonly manifestUrl: string;
+  /** First byte and length; null for all of it. */
+  readonly range: { readonly start: number; readonly length: number } | null;
+};
+
 type TransportColumns = Pick<
   FrameFeatures,
   | 'basePtsMs'

@@ -6,10 +6,21 @@ import type { ProgramTime } from './arrival-time.ts';
 import { type ArrivalTime, NO_PROGRAM_TIME } from './arrival-time.ts';
 import type { ClockStep } from './chunker.ts';
 import type { FetchEvents, SegmentTap } from './fetch-events.ts';
-import type { TransportFacts } from './manifest-facts.ts';
-import { type Due, ManifestWatch } from './manifest-watch.ts';
+import type { Due, TransportFacts } from './manifest-facts.ts';
+import { ManifestWatch } from './manifest-watch.ts';
 import { SegmentBytes } from './segment-bytes.ts';
+import { inputKindOf, type StreamSpec } from './stream-spec.ts';
 import type { TsErrorAt } from './ts-check.ts';
+
+/** Null for inputs that come by no manifest. The ladder is watched by the stream that stands for it, and by none of its rungs. */
+export function manifestProbeFor(
+  { input, renditionId, renditions }: StreamSpec,
+  arrival: ArrivalTime | null,
+): ManifestProbe | null {
+  if (inputKindOf(input) !== 'web') return null;
+  const scope = renditions === 'best' ? 'ladder' : 'own';
+  return new ManifestProbe(new URL(input).href, renditionId, scope, arrival);
+}
 
 /** Asks on its behalf; what came of it is in the events. */
 export type AskOrigin = (due: Due) => void;
@@ -38,6 +49,17 @@ export class ManifestProbe {
   /** Whether the playlist that is decoded can be had. */
   get ownState(): 'unknown' | 'answers' | 'fails' {
     return this.#watch.ownState;
+  }
+
+  /** Something may yet be added to what is decoded: its end is not the end of the input. */
+  get isLive(): boolean {
+    return this.#watch.isLive;
+  }
+
+  /** The playlist answers, and no segment came since: a decoder that is silent has nothing to decode. */
+  isIdleSince(atMs: number): boolean {
+    const { ownState, deliveredAtMs } = this.#watch;
+    return ownState === 'answers' && (deliveredAtMs === null || deliveredAtMs < atMs);
   }
 
   beginPass(ptsMs: number): void {

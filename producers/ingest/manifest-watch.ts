@@ -7,20 +7,11 @@ import { Announcements } from './announcements.ts';
 import { type DashManifest, parseDash } from './dash-manifest.ts';
 import type { FetchEvents, ManifestFetch, SegmentFetch } from './fetch-events.ts';
 import { type HlsMaster, type HlsMedia, parseHls } from './hls-playlist.ts';
-import type { SegmentFact, TransportFacts } from './manifest-facts.ts';
+import type { Due, SegmentFact, TransportFacts } from './manifest-facts.ts';
 import { OWN_WAIT_FACTOR, type Place, PlaylistState } from './playlist-state.ts';
 import { PresentationAxis, ProgramAnchors } from './presentation-axis.ts';
 import type { SegmentPlace } from './segment-bytes.ts';
 import { isOk, NO_STATUS, type SegmentResult, SegmentResults, statusOf } from './segment-results.ts';
-
-/** Something that whoever runs the watch should get. */
-export type Due = {
-  readonly kind: 'manifest' | 'segment';
-  readonly url: string;
-  readonly manifestUrl: string;
-  /** First byte and length; null for all of it. */
-  readonly range: { readonly start: number; readonly length: number } | null;
-};
 
 /** What the segments' bytes told; see `segment-bytes.ts`. */
 export type SegmentCounts = { videoBytesOf(url: string): number | null };
@@ -47,6 +38,8 @@ export class ManifestWatch implements FetchEvents {
   #unplaced: SegmentResult[] = [];
   #segments: SegmentFact[] = [];
   #hasNews = false;
+  /** When the decoder last got a segment. */
+  deliveredAtMs: number | null = null;
   #toldAtMs: number | null = null;
 
   /** `ownId` names the one playlist of an input that has no ladder; `own`: others of a ladder are no matter of this watch. */
@@ -64,6 +57,11 @@ export class ManifestWatch implements FetchEvents {
     return own.failingSinceMs === null ? 'answers' : 'fails';
   }
 
+  /** Something may yet be added to what is decoded. */
+  get isLive(): boolean {
+    return this.#ownVariant?.isLive === true;
+  }
+
   /** The source's own time of day at a place of the presentation timeline. */
   get programAnchors(): ProgramAnchors {
     return this.#anchors;
@@ -76,8 +74,7 @@ export class ManifestWatch implements FetchEvents {
     const parsed = isOk(status) ? read(fetch) : null;
     const loaded = isOk(status) && parsed === null ? NO_STATUS.garbage : status;
     const isTop = fetch.url === this.#inputUrl;
-    if (parsed?.kind === 'dash' || (isTop && this.#kind === 'dash'))
-      this.#takeDash(parsed, loaded, fetch.atMs);
+    if (parsed?.kind === 'dash' || (isTop && this.#kind === 'dash')) this.#takeDash(parsed, loaded, fetch);
     else if (parsed?.kind === 'master' || (isTop && this.#hasMaster)) this.#takeMaster(parsed, loaded, fetch);
     else if (parsed?.kind === 'media' || !isTop) {
       if (!isPolled) this.#own.add(fetch.url);
@@ -97,7 +94,10 @@ export class ManifestWatch implements FetchEvents {
       return;
     }
     if (found === null || found.place === null) return;
-    if (!isPolled && isOk(statusOf(fetch))) this.#axis.delivered(found.variant.id, found.place);
+    if (!isPolled && isOk(statusOf(fetch))) {
+      this.#axis.delivered(found.variant.id, found.place);
+      this.deliveredAtMs = fetch.atMs;
+    }
     this.#results.take(fetch, found.place.isEncrypted, !isPolled);
   }
 
@@ -229,13 +229,14 @@ export class ManifestWatch implements FetchEvents {
     this.#setDeclared(declared, fetch.atMs);
   }
 
-  #takePlaylist(media: HlsMedia | null, status: number, { url, atMs }: ManifestFetch): void {
+  #takePlaylist(media: HlsMedia | null, status: number, { url, atMs, durationMs }: ManifestFetch): void {
     this.#kind = 'hls';
     const variant =
       this.#variants.find((one) => one.url === url) ??
       (this.#hasMaster ? null : this.#add(this.#ownId, 'video', url));
     // One that was asked for before the manifest left it out.
     if (variant === null || !variant.isDeclared) return;
+    variant.askedAtMs = atMs - durationMs;
     if (media === null) {
       this.#failed(variant, status, atMs);
       return;
@@ -246,7 +247,11 @@ export class ManifestWatch implements FetchEvents {
     if (isMoved && variant === this.#ownVariant) this.#announce(media, variant);
   }
 
-  #takeDash(manifest: HlsMaster | DashManifest | HlsMedia | null, status: number, atMs: number): void {
+  #takeDash(
+    manifest: HlsMaster | DashManifest | HlsMedia | null,
+    status: number,
+    { atMs, durationMs }: ManifestFetch,
+  ): void {
     this.#kind = 'dash';
     this.#master = { status, loadedAtMs: atMs, body: '' };
     if (manifest?.kind !== 'dash') {
@@ -264,6 +269,7 @@ export class ManifestWatch implements FetchEvents {
         this.#add(one.id, one.media, `${this.#inputUrl}#${one.id}`);
       declared.add(variant);
       const wasFailing = variant.failingSinceMs !== null;
+      variant.askedAtMs = atMs - durationMs;
       if (variant.takeDash(manifest, one, status, atMs) || wasFailing) this.#hasNews = true;
     }
     this.#setDeclared(declared, atMs);

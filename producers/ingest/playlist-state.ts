@@ -31,6 +31,8 @@ export class PlaylistState {
   /** HTTP status of the last load, below 0 for what is none; 0 before the first. */
   status = 0;
   loadedAtMs: number | null = null;
+  /** When that was asked for: what came may be as old. */
+  askedAtMs: number | null = null;
   failingSinceMs: number | null = null;
   failedReloads = 0;
   /** When a load last showed something new. */
@@ -80,10 +82,10 @@ export class PlaylistState {
   }
 
   factAt(nowMs: number): VariantFact {
-    const { id, status, failingSinceMs, failedReloads, changedAtMs, loadedAtMs } = this;
+    const { id, status, failingSinceMs, failedReloads, changedAtMs, askedAtMs } = this;
     const unchangedMs = changedAtMs === null || !this.isLive ? null : Math.max(0, nowMs - changedAtMs);
     const failingMs = failingSinceMs === null ? 0 : Math.max(1, nowMs - failingSinceMs);
-    const loadedMs = loadedAtMs === null ? null : Math.max(0, nowMs - loadedAtMs);
+    const loadedMs = askedAtMs === null ? null : Math.max(0, nowMs - askedAtMs);
     return { id, status, unchangedMs, loadedMs, failingMs, failedReloads };
   }
 

@@ -95,8 +95,11 @@ export class ProgramAnchors {
   }
 }
 
-/** So far may a place be off as long as nothing shows by how much. */
-const SLACK_MS = 100;
+/**
+ * So far may a place be off as long as nothing shows by how much: a decoder that waits holds its last pictures back, which
+ * is no drift.
+ */
+const SLACK_MS = 500;
 /** What is off by more than this is not off, but something else. */
 const SETTLE_MS_MAX = 5_000;
 const ANCHORS_MAX = 200;

@@ -8,7 +8,7 @@ import { type Decoder, startDecoder } from './decoder.ts';
 import { DepthGovernor } from './depth-governor.ts';
 import type { TrackChoice } from './ffmpeg-command.ts';
 import { createInputSource, type DecoderInput, type InputSource } from './input-source.ts';
-import { ManifestProbe } from './manifest-probe.ts';
+import { type ManifestProbe, manifestProbeFor } from './manifest-probe.ts';
 import type { MediaContext, MediaReader } from './media-context.ts';
 import { NutError } from './nut-reader.ts';
 import { PacketMedia } from './packet-media.ts';
@@ -62,7 +62,7 @@ export class Probe {
     this.#signal = signal;
     this.#kind = inputKindOf(spec.input);
     const arrival = spec.pace === 'live' ? new ArrivalTime() : null;
-    this.#manifest = manifestOf(spec, this.#kind, arrival);
+    this.#manifest = manifestProbeFor(spec, arrival);
     this.#source = createInputSource(spec, context.sources, this.#manifest?.events ?? {});
     // Of a live playlist, segments may have expired: a leap may be time that has passed.
     this.#captions = spec.captions;
@@ -184,10 +184,12 @@ export class Probe {
     const { loop, listen, pace } = this.#spec;
     return nextStep({
       ...ended,
+      // Of a playlist that goes on nothing has ended.
+      inputFailed: ended.inputFailed || this.#manifest?.isLive === true,
       kind: this.#kind,
       loop,
       listens: listen || this.#kind === 'udp' || this.#kind === 'rtp',
-      isOffline: pace === 'fast',
+      isOffline: pace === 'fast' && this.#manifest?.isLive !== true,
       packets: sum(this.#media.taken),
       fruitless: this.#fruitless,
     });
@@ -371,6 +373,7 @@ export class Probe {
 
   /** How long a decoder that says nothing goes on after a loss: one that waits for a sender for ever. */
   #patienceMs(): number {
+    if (this.#manifest?.isIdleSince(this.#lastInputMs) === true) return Number.POSITIVE_INFINITY;
     if (!this.#spec.listen && this.#kind !== 'udp' && this.#kind !== 'rtp') return STALLED_MS;
     // Whoever sends again is a new sender, whose clock has nothing to do with that of the one before.
     return sum(this.#media.taken) > 0 ? 0 : Number.POSITIVE_INFINITY;
@@ -397,17 +400,6 @@ export class Probe {
     await emit(this.#chunker.addEvent(event, reason, this.#timeline.endMs, clock.nowMs()));
     return { kind, reason };
   }
-}
-
-/** The ladder is watched once: by the stream that stands for it, and by none of its rungs. */
-function manifestOf(
-  { input, renditionId, renditions }: StreamSpec,
-  kind: InputKind,
-  arrival: ArrivalTime | null,
-): ManifestProbe | null {
-  if (kind !== 'web') return null;
-  const scope = renditions === 'best' ? 'ladder' : 'own';
-  return new ManifestProbe(new URL(input).href, renditionId, scope, arrival);
 }
 
 function readerOf(depth: Depth, media: MediaContext): MediaReader {
