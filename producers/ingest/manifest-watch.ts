@@ -80,7 +80,6 @@ export class ManifestWatch implements FetchEvents {
       if (!isPolled) this.#own.add(fetch.url);
       this.#takePlaylist(parsed as HlsMedia | null, loaded, fetch);
     } else this.#takeUnknown(loaded, fetch);
-    if (fetch.kind === 'dash' && this.#dash === null && parsed === null) this.#hasNews = true;
   }
 
   onSegment(fetch: SegmentFetch): void {
