@@ -174,7 +174,7 @@ export type FrameFeatures = {
   readonly audioBytes: number | null;
   /** Median over the chunk's packets of video of the presentation time of the packet of audio that came before less the decoding time of the packet of video, ms: what encoder and multiplexer make it, so that changes tell and the figure itself does not. Null when it was not measured. */
   readonly avSkewMs: number | null;
-  /** Per variant: ms since it was asked for its playlist, well or not, the last time that this was answered; -1 before that. What is not known since then is neither good nor bad. */
+  /** Per variant: ms since its playlist was loaded last, well or not; -1 before the first load. What is not known since then is neither good nor bad. */
   readonly variantLoadedMs: readonly number[];
 };
 
