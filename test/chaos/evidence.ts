@@ -163,8 +163,17 @@ export async function readByUs(run: ChaosRun, topics: readonly string[]): Promis
   const reader = new LogReader(run.port, partitions, ({ topic, partition }, record) => {
     contents.get(topic)![partition]!.push(record);
   });
-  while (await reader.poll(100));
+  await readToEnd(reader);
   return contents;
+}
+
+/** A commit is acknowledged before its markers are in the log; what stays open for long is for others to find. */
+async function readToEnd(reader: LogReader): Promise<void> {
+  let grewAtMs = systemClock.nowMs();
+  while (!reader.isAtEnd) {
+    if (await reader.poll(100)) grewAtMs = systemClock.nowMs();
+    else if (systemClock.nowMs() - grewAtMs > STILL_MS) return;
+  }
 }
 
 async function countCommitted(run: ChaosRun, topic: string, partitions: number): Promise<number> {
@@ -172,7 +181,7 @@ async function countCommitted(run: ChaosRun, topic: string, partitions: number):
   const reader = new LogReader(run.port, partitionsOf([[topic, partitions]]), () => {
     count += 1;
   });
-  while (await reader.poll(100));
+  await readToEnd(reader);
   return count;
 }
 

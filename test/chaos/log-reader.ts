@@ -9,6 +9,8 @@ export class LogReader {
     readonly at: TopicPartition;
     readonly reader: CommittedReader;
     offset: number;
+    /** Behind the last record that is there, decided or not; null before the first answer. */
+    end: number | null;
   }[];
   readonly #onRecord: (at: TopicPartition, record: CommittedRecord) => void;
   #isBegun = false;
@@ -20,8 +22,13 @@ export class LogReader {
     onRecord: (at: TopicPartition, record: CommittedRecord) => void,
   ) {
     this.#port = port;
-    this.#inputs = partitions.map((at) => ({ at, reader: new CommittedReader(), offset: 0 }));
+    this.#inputs = partitions.map((at) => ({ at, reader: new CommittedReader(), offset: 0, end: null }));
     this.#onRecord = onRecord;
+  }
+
+  /** Everything that is there was read: nothing waits for the marker of its transaction either. */
+  get isAtEnd(): boolean {
+    return this.#inputs.every(({ offset, end }) => end !== null && offset >= end);
   }
 
   /** One round; whether anything came. Keys and values are the caller's to keep. Rejects as the port does. */
@@ -44,6 +51,7 @@ export class LogReader {
           headers: cursor.headers().map(([name, value]) => [name, value.slice()] as const),
         });
       }
+      input.end = fetched.bounds.highWatermark;
       if (input.reader.position > input.offset) moved = true;
       input.offset = input.reader.position;
     }
