@@ -43,5 +43,8 @@ test('addresses that are allowed come from the command line and from the environ
   const given = gathered('b:2', gathered('a:1'));
   assert.deepEqual(given, ['a:1', 'b:2']);
   assert.deepEqual(allowedAddresses({}, given), ['a:1', 'b:2']);
-  assert.deepEqual(allowedAddresses({ EVERYVIEW_ALLOW: '10.0.0.0/8, [::1]:8080,' }), ['10.0.0.0/8', '[::1]:8080']);
+  assert.deepEqual(allowedAddresses({ EVERYVIEW_ALLOW: '10.0.0.0/8, [::1]:8080,' }), [
+    '10.0.0.0/8',
+    '[::1]:8080',
+  ]);
 });
