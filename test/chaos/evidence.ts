@@ -168,7 +168,7 @@ export async function readByUs(run: ChaosRun, topics: readonly string[]): Promis
 }
 
 /** A commit is acknowledged before its markers are in the log; what stays open for long is for others to find. */
-async function readToEnd(reader: LogReader): Promise<void> {
+export async function readToEnd(reader: LogReader): Promise<void> {
   let grewAtMs = systemClock.nowMs();
   while (!reader.isAtEnd) {
     if (await reader.poll(100)) grewAtMs = systemClock.nowMs();

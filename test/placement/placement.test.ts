@@ -21,7 +21,7 @@ import { systemClock } from '../../runtime/system-clock.ts';
 import { newTopics } from '../../schemas/topics.ts';
 import { ChaosRun } from '../chaos/chaos-run.ts';
 import { compare, type Side } from '../chaos/comparison.ts';
-import { batchesText, countOf, readByUs, untilWritten } from '../chaos/evidence.ts';
+import { batchesText, countOf, readByUs, readToEnd, untilWritten } from '../chaos/evidence.ts';
 import type { Instance } from '../chaos/instances.ts';
 import { resolveJavaParts } from '../chaos/java-parts.ts';
 import { KafkaNodes } from '../chaos/kafka-nodes.ts';
@@ -277,7 +277,7 @@ async function recordedLike(topic: string, wanted: CommittedRecord): Promise<Com
   const found: CommittedRecord[] = [];
   try {
     const reader = new LogReader(port, [{ topic, partition: 0 }], (_at, record) => found.push(record));
-    while (await reader.poll(100));
+    await readToEnd(reader);
   } finally {
     await port.close();
   }
