@@ -251,6 +251,7 @@ test('audit finds one byte that was changed on the disk of a broker, whether its
 
   const { code, out, err } = await everyview('audit', 'session-scoring', 'qos-alerting', '--json');
   assert.equal(code, 1, err);
+  assert.notEqual(out, '', err);
   const found = JSON.parse(out).tasks.flatMap(({ difference }: AuditedTask) => difference ?? []);
   assert.deepEqual(
     found.map(({ topology, task, topic, partition, kind }: Difference) => [
