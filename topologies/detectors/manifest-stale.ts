@@ -5,13 +5,18 @@
  * Told of the playlist that is decoded; of another one only when it stands still while that one moves on: an encoder that
  * stopped is one defect, not one for each rung.
  */
-import { map, type StateOf, structCodec } from '../../runtime/struct-codec.ts';
-import { type Effect, NOTHING, type Reducer } from '../../runtime/topology.ts';
-import type { Detector } from './sample-detector.ts';
-import { settingsFor } from './settings.ts';
-import type { StreamStep, Transition, TransportStep } from './stream-step.ts';
+import type { Effect } from '../../runtime/topology.ts';
+import type { Transition, TransportStep } from './stream-step.ts';
 import { type Variant, variantsIn } from './transport-columns.ts';
-import { closeWallRun, goOn, openWallRun, type WallRun, type WallType, wallRun } from './wall-run.ts';
+import {
+  closeWallRun,
+  goOn,
+  openWallRun,
+  type WallRun,
+  type WallRuns,
+  type WallType,
+  wallDetector,
+} from './wall-run.ts';
 
 const TYPE = 'manifest-stale';
 
@@ -25,39 +30,9 @@ const DEFAULTS = {
   criticalAfterMs: 60_000,
 };
 
-const FIELDS = { runs: map(wallRun) } as const;
-type State = StateOf<typeof FIELDS>;
+export const manifestStale = wallDetector({ type: TYPE, defaults: DEFAULTS, typeWith, onFacts });
 
-const reducer: Reducer<State, StreamStep | TransportStep, Transition> = {
-  name: TYPE,
-  state: structCodec({ version: 1, fields: FIELDS }),
-  init: () => ({ runs: new Map() }),
-  step(state, input, { config }) {
-    if (input.kind === 'timer') return NOTHING;
-    const given = input.value;
-    if (given.kind === 'features') return NOTHING;
-    const settings = settingsFor(config, TYPE, DEFAULTS, given.scope);
-    if (given.kind === 'transport') return onFacts(state, given, settings);
-    // A decoder that died or starves says nothing about the manifest.
-    if (given.why === 'signal-lost' || given.why === 'probe-lost') return NOTHING;
-    const type = typeWith(settings);
-    const effects: Effect<Transition>[] = [...state.runs.values()].map((run) =>
-      closeWallRun(type, run, run.lastAtMs, given.why, given.sentence),
-    );
-    state.runs.clear();
-    return given.why === 'retired' ? [...effects, { kind: 'forget' }] : effects;
-  },
-};
-
-export const manifestStale: Detector = {
-  type: TYPE,
-  defaults: DEFAULTS,
-  reducer,
-  judging: reducer,
-  watches: () => true,
-};
-
-function onFacts(state: State, { chunk, evidence }: TransportStep, settings: typeof DEFAULTS) {
+function onFacts(state: WallRuns, { chunk, evidence }: TransportStep, settings: typeof DEFAULTS) {
   const type = typeWith(settings);
   const atMs = chunk.decodedAtMs;
   const variants = variantsIn(chunk);
@@ -96,12 +71,7 @@ function onFacts(state: State, { chunk, evidence }: TransportStep, settings: typ
 }
 
 /** Whether a run ends with these facts, when, and why; null when it goes on. */
-function endOf(
-  run: WallRun,
-  { unchangedMs, failingMs, isOwn: _ }: Variant,
-  atMs: number,
-  settings: typeof DEFAULTS,
-) {
+function endOf(run: WallRun, { unchangedMs, failingMs }: Variant, atMs: number, settings: typeof DEFAULTS) {
   if (unchangedMs === null)
     return { atMs, cause: 'recovered', sentence: 'the playlist says that it has ended' } as const;
   const changedAtMs = atMs - unchangedMs;

@@ -3,13 +3,10 @@
  * answer or is garbage, or the manifest does not name it any more (definitions, section 1). Where nothing answers at all the
  * origin is gone, and not a rendition.
  */
-import { map, type StateOf, structCodec } from '../../runtime/struct-codec.ts';
-import { type Effect, NOTHING, type Reducer } from '../../runtime/topology.ts';
-import type { Detector } from './sample-detector.ts';
-import { settingsFor } from './settings.ts';
-import type { StreamStep, Transition, TransportStep } from './stream-step.ts';
+import { type Effect, NOTHING } from '../../runtime/topology.ts';
+import type { Transition, TransportStep } from './stream-step.ts';
 import { isAnswer, statusText, type Variant, variantsIn } from './transport-columns.ts';
-import { closeWallRun, goOn, openWallRun, type WallType, wallRun } from './wall-run.ts';
+import { closeWallRun, goOn, openWallRun, type WallRuns, type WallType, wallDetector } from './wall-run.ts';
 
 const TYPE = 'rendition-missing';
 
@@ -20,38 +17,9 @@ const DEFAULTS = {
   highAfterMs: 60_000,
 };
 
-const FIELDS = { runs: map(wallRun) } as const;
-type State = StateOf<typeof FIELDS>;
+export const renditionMissing = wallDetector({ type: TYPE, defaults: DEFAULTS, typeWith, onFacts });
 
-const reducer: Reducer<State, StreamStep | TransportStep, Transition> = {
-  name: TYPE,
-  state: structCodec({ version: 1, fields: FIELDS }),
-  init: () => ({ runs: new Map() }),
-  step(state, input, { config }) {
-    if (input.kind === 'timer') return NOTHING;
-    const given = input.value;
-    if (given.kind === 'features') return NOTHING;
-    const settings = settingsFor(config, TYPE, DEFAULTS, given.scope);
-    if (given.kind === 'transport') return onFacts(state, given, settings);
-    if (given.why === 'signal-lost' || given.why === 'probe-lost') return NOTHING;
-    const type = typeWith(settings);
-    const effects: Effect<Transition>[] = [...state.runs.values()].map((run) =>
-      closeWallRun(type, run, run.lastAtMs, given.why, given.sentence),
-    );
-    state.runs.clear();
-    return given.why === 'retired' ? [...effects, { kind: 'forget' }] : effects;
-  },
-};
-
-export const renditionMissing: Detector = {
-  type: TYPE,
-  defaults: DEFAULTS,
-  reducer,
-  judging: reducer,
-  watches: () => true,
-};
-
-function onFacts(state: State, { chunk, evidence }: TransportStep, settings: typeof DEFAULTS) {
+function onFacts(state: WallRuns, { chunk, evidence }: TransportStep, settings: typeof DEFAULTS) {
   const variants = variantsIn(chunk);
   // A playlist by itself is no rendition: when it is gone, the signal is lost.
   if (variants.length < 2 && chunk.manifestStatus === 0) return NOTHING;

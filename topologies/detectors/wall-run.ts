@@ -3,11 +3,20 @@
  * On the presentation timeline such a defect begins where what came before it ends, and lasts there as long as it did on the
  * wall: what should have been published meanwhile came late, or not at all.
  */
-import { oneOf, type StateOf, struct } from '../../runtime/struct-codec.ts';
-import type { Effect } from '../../runtime/topology.ts';
-import { type CloseCause, SEVERITIES, type Severity, type Transition } from './stream-step.ts';
+import { map, oneOf, type StateOf, struct, structCodec } from '../../runtime/struct-codec.ts';
+import { type Effect, NOTHING, type Reducer } from '../../runtime/topology.ts';
+import type { Detector } from './sample-detector.ts';
+import { settingsFor } from './settings.ts';
+import {
+  type CloseCause,
+  SEVERITIES,
+  type Severity,
+  type StreamStep,
+  type Transition,
+  type TransportStep,
+} from './stream-step.ts';
 
-export const wallRun = struct({
+const wallRun = struct({
   /** Null for the stream's own rendition. */
   renditionId: 'string?',
   startMs: 'long',
@@ -24,6 +33,49 @@ export type WallType = {
   /** Severity of a defect that has lasted so long, ms. */
   severityAt(durationMs: number, run: Readonly<WallRun>): Severity;
 };
+
+const FIELDS = { runs: map(wallRun) } as const;
+/** By the id of the variant. */
+export type WallRuns = StateOf<typeof FIELDS>;
+
+export type WallDetector<Settings extends { [name: string]: number }> = {
+  readonly type: string;
+  readonly defaults: Settings;
+  readonly typeWith: (settings: Settings) => WallType;
+  readonly onFacts: (
+    state: WallRuns,
+    step: TransportStep,
+    settings: Settings,
+  ) => readonly Effect<Transition>[];
+};
+
+/** A detector with one run for each variant, by what a probe tells of its manifest. */
+export function wallDetector<Settings extends { [name: string]: number }>(
+  detector: WallDetector<Settings>,
+): Detector {
+  const { type, defaults, typeWith, onFacts } = detector;
+  const reducer: Reducer<WallRuns, StreamStep | TransportStep, Transition> = {
+    name: type,
+    state: structCodec({ version: 1, fields: FIELDS }),
+    init: () => ({ runs: new Map() }),
+    step(state, input, { config }) {
+      if (input.kind === 'timer') return NOTHING;
+      const given = input.value;
+      if (given.kind === 'features') return NOTHING;
+      const settings = settingsFor(config, type, defaults, given.scope);
+      if (given.kind === 'transport') return onFacts(state, given, settings);
+      // A decoder that died or starves says nothing about the manifest.
+      if (given.why === 'signal-lost' || given.why === 'probe-lost') return NOTHING;
+      const wallType = typeWith(settings);
+      const effects: Effect<Transition>[] = [...state.runs.values()].map((run) =>
+        closeWallRun(wallType, run, run.lastAtMs, given.why, given.sentence),
+      );
+      state.runs.clear();
+      return given.why === 'retired' ? [...effects, { kind: 'forget' }] : effects;
+    },
+  };
+  return { type, defaults, reducer, judging: reducer, watches: () => true };
+}
 
 /** Opens a run that began `sinceMs` before `atMs`; `liveMs` is the presentation time that was live at `atMs`. */
 export function openWallRun(
