@@ -14,7 +14,7 @@ export function blankRecord<T extends TopicName>(topic: T, fields: Partial<Recor
 function blankOf(field: Field): unknown {
   const { type } = field;
   // Avro's JSON has bytes as text.
-  if (type === 'bytes') return Buffer.from(String(field.default ?? ''), 'latin1');
+  if (type === 'bytes') return Uint8Array.from(Buffer.from(String(field.default ?? ''), 'latin1'));
   if (field.default !== undefined) return field.default;
   if (type === 'string') return '';
   if (type === 'boolean') return false;

@@ -7,9 +7,7 @@
 import { partitionOf } from '../../runtime/partitioner.ts';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { localCodec } from '../../runtime/value-codec.ts';
-import { NO_LOOKS } from '../../schemas/no-looks.ts';
-import { NO_PACKETS } from '../../schemas/no-packets.ts';
-import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
+import { blankRecord } from '../../schemas/blank-record.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { streamDetection } from '../../topologies/stream-detection.ts';
 import { type InputRecord, PARTITIONS, type Workload } from './workload.ts';
@@ -45,6 +43,8 @@ const KINDS = ['black', 'frozen', 'silent', 'hardly-moving'] as const;
 
 const PTS_MS = Array.from({ length: PICTURES }, (_, i) => Math.floor((i * 100) / 3));
 
+const BLANK = blankRecord('frame-features', {});
+
 class Stream {
   readonly key: Uint8Array;
   readonly partition: number;
@@ -73,6 +73,7 @@ class Stream {
     const kind = this.#episodeLeft > 0 ? this.#kind : 'good';
     const basePtsMs = seq * 1_000;
     return {
+      ...BLANK,
       ...this.#head(seq, basePtsMs),
       ...this.#pictures(kind, basePtsMs),
       audioStartMs: 0,
@@ -80,15 +81,6 @@ class Stream {
       audioChannels: CHANNELS,
       ...this.#sound(kind === 'silent'),
       decodeErrors: 0,
-      decodeErrorPtsMs: [],
-      stepPtsMs: [],
-      stepSizeMs: [],
-      columnsAreDifferences: false,
-      ...NO_PACKETS,
-      audioOnsets: new Uint8Array(0),
-      captionUnits: null,
-      ...NO_TRANSPORT,
-      ...NO_LOOKS,
     };
   }
 
@@ -101,7 +93,6 @@ class Stream {
       probeEpochMs: START_MS - 5_000,
       seq,
       event: 'features',
-      eventReason: '',
       basePtsMs,
       durationMs: 1_000,
       programTimeMs: START_MS - 4_000 + basePtsMs,

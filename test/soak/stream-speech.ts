@@ -4,9 +4,7 @@
  */
 import { partitionOf } from '../../runtime/partitioner.ts';
 import type { SeededRandom } from '../../runtime/seeded-random.ts';
-import { NO_LOOKS } from '../../schemas/no-looks.ts';
-import { NO_PACKETS } from '../../schemas/no-packets.ts';
-import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
+import { blankRecord } from '../../schemas/blank-record.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { type Saying, type SpeechOptions, type SpokenRecord, spoil } from '../chaos/speech.ts';
 
@@ -56,6 +54,8 @@ const EPISODES = [
   { kind: 'restarted', permille: 2 },
 ] as const;
 type Kind = (typeof EPISODES)[number]['kind'] | 'good';
+
+const BLANK = blankRecord('frame-features', {});
 
 class Stream {
   readonly #name: string;
@@ -119,6 +119,7 @@ class Stream {
 
   #chunk(nowMs: number): FrameFeatures {
     return {
+      ...BLANK,
       programmeId: this.#name,
       renditionId: 'main',
       vantage: 'origin',
@@ -126,7 +127,6 @@ class Stream {
       probeEpochMs: this.#probeEpochMs,
       seq: this.#seq,
       event: 'features',
-      eventReason: '',
       basePtsMs: this.#basePtsMs,
       durationMs: CHUNK_MS,
       programTimeMs: nowMs - CHUNK_MS,
@@ -141,15 +141,6 @@ class Stream {
       ...this.#pictures(),
       ...this.#sound(),
       decodeErrors: 0,
-      decodeErrorPtsMs: [],
-      stepPtsMs: [],
-      stepSizeMs: [],
-      columnsAreDifferences: false,
-      ...NO_PACKETS,
-      audioOnsets: new Uint8Array(0),
-      captionUnits: null,
-      ...NO_TRANSPORT,
-      ...NO_LOOKS,
     };
   }
 

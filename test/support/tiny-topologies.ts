@@ -2,9 +2,7 @@
 import { defineTopology } from '../../runtime/define-topology.ts';
 import { structCodec } from '../../runtime/struct-codec.ts';
 import type { Effect, Reducer } from '../../runtime/topology.ts';
-import { NO_LOOKS } from '../../schemas/no-looks.ts';
-import { NO_PACKETS } from '../../schemas/no-packets.ts';
-import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
+import { blankRecord } from '../../schemas/blank-record.ts';
 import type { FrameFeatures, QosAlert, StreamDefect } from '../../schemas/records.ts';
 
 type Counted = { chunks: number; frames: number };
@@ -61,8 +59,11 @@ export const tinyGathering = defineTopology({
   sealDelayMs: 3_000,
 });
 
+const BLANK = blankRecord('frame-features', {});
+
 export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatures {
   return {
+    ...BLANK,
     programmeId,
     renditionId: 'main',
     vantage: 'origin',
@@ -70,7 +71,6 @@ export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatu
     probeEpochMs: 1_000,
     seq,
     event: 'features',
-    eventReason: '',
     basePtsMs: seq * 1_000,
     durationMs: 1_000,
     programTimeMs: null,
@@ -100,15 +100,6 @@ export function chunk(programmeId: string, seq: number, frames = 25): FrameFeatu
     audioCorrelationPermille: [],
     audioLoudnessCentiLufs: [],
     decodeErrors: 0,
-    decodeErrorPtsMs: [],
-    stepPtsMs: [],
-    stepSizeMs: [],
-    columnsAreDifferences: false,
-    ...NO_PACKETS,
-    audioOnsets: new Uint8Array(0),
-    captionUnits: null,
-    ...NO_TRANSPORT,
-    ...NO_LOOKS,
   };
 }
 

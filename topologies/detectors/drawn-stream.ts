@@ -11,8 +11,7 @@
  */
 import assert from 'node:assert/strict';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
-import { NO_PACKETS } from '../../schemas/no-packets.ts';
-import { NO_TRANSPORT } from '../../schemas/no-transport.ts';
+import { blankRecord } from '../../schemas/blank-record.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
 import { streamDetectionWith } from '../stream-detection.ts';
 import type { Detector } from './sample-detector.ts';
@@ -226,6 +225,8 @@ function soundOf({ rmsCentiDbfs = LEVELS, ...given }: Look): Sound {
   };
 }
 
+const BLANK = blankRecord('frame-features', {});
+
 function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number): FrameFeatures {
   const frames = recording.frames.filter(({ ptsMs }) => ptsMs >= fromMs && ptsMs < toMs);
   // As the probe does it: a block is told by the chunk in which it begins.
@@ -233,6 +234,7 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
   const steps = (recording.steps ?? []).filter(([atMs]) => atMs >= fromMs && atMs < toMs);
   const column = (name: keyof typeof MOVING | 'anchorAgeMs') => frames.map((frame) => frame[name]);
   return {
+    ...BLANK,
     programmeId: 'news',
     renditionId: 'main',
     vantage: 'origin',
@@ -240,7 +242,6 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     probeEpochMs: LOG_START_MS,
     seq,
     event: 'features',
-    eventReason: '',
     basePtsMs: fromMs,
     durationMs: toMs - fromMs,
     programTimeMs: null,
@@ -275,11 +276,6 @@ function chunkOf(recording: Recording, seq: number, fromMs: number, toMs: number
     decodeErrorPtsMs: frames.filter(({ isDamaged }) => isDamaged).map(({ ptsMs }) => ptsMs - fromMs),
     stepPtsMs: steps.map(([atMs]) => atMs - fromMs),
     stepSizeMs: steps.map(([, sizeMs]) => sizeMs),
-    columnsAreDifferences: false,
-    ...NO_PACKETS,
-    audioOnsets: new Uint8Array(0),
-    captionUnits: null,
-    ...NO_TRANSPORT,
     ...lookColumns(frames, fromMs),
   };
 }
