@@ -17,7 +17,7 @@ export type ControlRecord =
   | { readonly kind: 'config-effective'; readonly configHash: string };
 
 /** Header that marks a control record; its value is the kind. */
-export const CONTROL_HEADER = 'ev.control';
+const CONTROL_HEADER = 'ev.control';
 /** Headers of a record on a repartition edge: the task that wrote it, and its number among all that the task wrote. */
 export const SOURCE_TASK_HEADER = 'ev.task';
 export const SOURCE_SEQ_HEADER = 'ev.seq';

@@ -1,5 +1,5 @@
 /** Validates a topology when it is defined, so that a wrong edge fails at start with a name in it, never at 3 a.m. */
-import type { ReducerNode, Topology } from './topology.ts';
+import type { Topology } from './topology.ts';
 
 /** Thrown by {@link defineTopology}; the message lists every fault at once. */
 export class TopologyError extends Error {
@@ -65,10 +65,6 @@ export function childrenOf(topology: Topology, name: string): readonly string[] 
     ...topology.reducers.filter((node) => node.from.includes(name)).map((node) => node.reducer.name),
     ...topology.sinks.filter((sink) => sink.from.includes(name)).map((sink) => sink.topic),
   ];
-}
-
-export function reducersOn(topology: Topology, store: string): readonly ReducerNode[] {
-  return topology.reducers.filter((node) => node.store === store);
 }
 
 /** Store that holds a task's own position; not available to topologies. */

@@ -30,7 +30,7 @@ export type GraphEvents = {
 export type DirtyEntry = { readonly store: string; readonly key: string; readonly bytes: Uint8Array | null };
 
 /** Origin of values that a timer's step forwards: no single record led to them. */
-export const NO_ORIGIN: Origin = Object.freeze({ topic: '', partition: -1, offset: -1 });
+const NO_ORIGIN: Origin = Object.freeze({ topic: '', partition: -1, offset: -1 });
 
 const NO_KEYS: ReadonlySet<string> = new Set();
 

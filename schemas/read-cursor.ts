@@ -244,7 +244,7 @@ export function readBlock(cursor: ReadCursor): number {
   return count;
 }
 
-export function readByte(cursor: ReadCursor): number {
+function readByte(cursor: ReadCursor): number {
   if (cursor.pos >= cursor.end) throw truncated();
   return cursor.bytes[cursor.pos++]!;
 }

@@ -9,7 +9,7 @@ import type { Container } from './encode.ts';
 import type { Span } from './media-file.ts';
 import type { Workshop } from './workshop.ts';
 
-export const DAMAGED_BELOW_DB = 40;
+const DAMAGED_BELOW_DB = 40;
 export type Stretch = { readonly startMs: number; readonly endMs: number };
 
 /** Changes about one byte in `everyBytes` of the pictures' packets in the stretches. */

@@ -9,9 +9,9 @@ export type Matching<T extends Span> = {
 };
 
 /** Overlap from which a detection is the fault: of the time that either takes, so much is common. */
-export const OVERLAP_MIN = 0.5;
+const OVERLAP_MIN = 0.5;
 /** A point is the fault when it is no further away than this. */
-export const POINT_MS_MAX = 500;
+const POINT_MS_MAX = 500;
 
 /**
  * Pairs detections of one file with its faults, the nearest first. Two intervals of one type with an overlap of half or

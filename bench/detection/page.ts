@@ -3,7 +3,7 @@ import type { CopyResult } from './run.ts';
 import type { Figures, FileResult, PeerFigures } from './score.ts';
 
 /** What the bench asks of the detectors (definitions and acceptance of the project). */
-export const GOALS = {
+const GOALS = {
   macroF1Min: 0.97,
   f1Min: 0.9,
   instancesMin: 10,

@@ -80,7 +80,7 @@ export async function watchLimits(
 }
 
 /** Memory held and CPU time used; null when the process is gone. */
-export async function usageOf(pid: number): Promise<{ memoryBytes: number; cpuMs: number } | null> {
+async function usageOf(pid: number): Promise<{ memoryBytes: number; cpuMs: number } | null> {
   try {
     return process.platform === 'linux' ? await linuxUsage(pid) : await psUsage(pid);
   } catch (error) {

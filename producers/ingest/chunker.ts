@@ -60,7 +60,7 @@ export type InputTracks = {
   readonly deliversAudio: boolean;
 };
 
-export const NO_TRACKS: InputTracks = {
+const NO_TRACKS: InputTracks = {
   hasVideo: false,
   hasAudio: false,
   frameIntervalUs: 0,

@@ -19,11 +19,6 @@ export function parseMpd(text: string): XmlElement | null {
   return parseXml(text.replace(/^\uFEFF/, ''));
 }
 
-/** Whether nothing will be added to it. */
-export function dashHasEnded(mpd: XmlElement): boolean {
-  return mpd.attributes.get('type') !== 'dynamic';
-}
-
 /** The video representations of the last period, or the audio ones where there is no video; best first. */
 export function dashRenditions(mpd: XmlElement): readonly Rendition[] {
   const period = childrenOf(mpd, 'Period').at(-1);

@@ -57,7 +57,7 @@ export class DepthGovernor {
 }
 
 /** What in a record asks for a closer look. */
-export class TroubleSigns {
+class TroubleSigns {
   readonly #videoBytes = new Recent();
   readonly #pictures = new Recent();
   readonly #skews = new Recent();

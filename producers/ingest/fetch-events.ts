@@ -73,22 +73,3 @@ export type FetchEvents = {
 export type SegmentTap = (bytes: Uint8Array | null) => void;
 
 export const SEGMENT_HEAD_BYTES = 1_024;
-
-/** The listeners as one; what one of them throws is not caught here: they belong to the probe. */
-export function joinFetchEvents(listeners: readonly FetchEvents[]): FetchEvents {
-  return {
-    onManifest: (fetch) => {
-      for (const listener of listeners) listener.onManifest?.(fetch);
-    },
-    onSegment: (fetch) => {
-      for (const listener of listeners) listener.onSegment?.(fetch);
-    },
-    tapSegment: (segment) => {
-      const taps = listeners.flatMap((listener) => listener.tapSegment?.(segment) ?? []);
-      if (taps.length === 0) return null;
-      return (bytes) => {
-        for (const tap of taps) tap(bytes);
-      };
-    },
-  };
-}

@@ -14,12 +14,12 @@ const CHROMA_BYTES = CHROMA_WIDTH_PX * CHROMA_HEIGHT_PX;
 export const PICTURE_BYTES = LUMA_BYTES + 2 * CHROMA_BYTES;
 
 /** Greatest luma code value that counts as dark: 10 % of the nominal range 16..235 (`definitions.md`, video-black). */
-export const DARK_LUMA_MAX = 37;
+const DARK_LUMA_MAX = 37;
 /**
  * Greatest distance of Cb and Cr from 128 that counts as neutral. Pure blue at BT.709 has luma 32, but Cb 240; the
  * chroma noise of a dark sensor stays below 10 after averaging into the small picture.
  */
-export const NEUTRAL_CHROMA_DISTANCE_MAX = 16;
+const NEUTRAL_CHROMA_DISTANCE_MAX = 16;
 
 /**
  * When a picture becomes the new anchor, in hundredths of a code value: its mean difference to the present anchor is
@@ -30,9 +30,9 @@ export const NEUTRAL_CHROMA_DISTANCE_MAX = 16;
  * nothing else. So the limit for a block follows the mean. The limits are the most that coding noise explains; a
  * detector may judge by any stricter ones, since the differences stay in the record while the anchor stays.
  */
-export const ANCHOR_MEAN_CENTI_MAX = 300;
-export const ANCHOR_PEAK_FLOOR_CENTI = 150;
-export const ANCHOR_PEAK_PER_MEAN = 3;
+const ANCHOR_MEAN_CENTI_MAX = 300;
+const ANCHOR_PEAK_FLOOR_CENTI = 150;
+const ANCHOR_PEAK_PER_MEAN = 3;
 
 /** `diffMeanCenti` of a picture that has no predecessor. */
 export const NO_PREDECESSOR_CENTI = 25_500;

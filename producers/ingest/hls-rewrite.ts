@@ -19,11 +19,6 @@ export function hlsKindOf(text: string): 'hls-master' | 'hls-media' | null {
   return /^(#EXT-X-TARGETDURATION:|#EXTINF:)/m.test(text.replaceAll('\r', '\n')) ? 'hls-media' : null;
 }
 
-/** Whether it says that nothing will be added. */
-export function hlsHasEnded(text: string): boolean {
-  return /^#EXT-X-ENDLIST\s*$/m.test(text);
-}
-
 /** The variants with pictures of a master playlist, or those of sound alone where there are no others; best first. */
 export function hlsRenditions(text: string, baseUrl: string): readonly Rendition[] {
   const parsed = parseHls(text, baseUrl);

@@ -81,7 +81,7 @@ export class IsoSampleReader {
 }
 
 const HEADER_BYTES = 16;
-export const BOX_BYTES_MAX = 4 * 1024 * 1024;
+const BOX_BYTES_MAX = 4 * 1024 * 1024;
 
 /** `default_sample_size` of a `tfhd`; 0 where it has none. */
 function usualSize(header: Uint8Array): number {

@@ -105,7 +105,7 @@ function startOf(range: SegmentFetch['range']): number {
 }
 
 /** Whether bytes begin as a segment of media does: transport stream, ISO base media, packed audio, WebVTT, Matroska. */
-export function looksLikeMedia(head: Uint8Array): boolean {
+function looksLikeMedia(head: Uint8Array): boolean {
   if (head.length < 4) return false;
   const [a, b, c, d] = head as unknown as [number, number, number, number];
   if (a === 0x47 && (head.length <= 188 || head[188] === 0x47)) return true;

@@ -1,4 +1,5 @@
 /** For tests: clips from ffmpeg's own sources, a sink that remembers, and waiting for conditions. */
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,6 +33,19 @@ export class RememberingSink implements FeatureSink {
   async write(_topicKey: string, record: FrameFeatures): Promise<void> {
     this.records.push(record);
   }
+}
+
+/** Whatever became of the input: the log goes on upwards, and nothing of it is missing. */
+export function assertGoesOn(records: readonly FrameFeatures[]): void {
+  const pts = picturesOf(records).map(({ ptsMs }) => ptsMs);
+  assert.ok(
+    pts.every((ms, i) => i === 0 || ms > pts[i - 1]!),
+    'upwards',
+  );
+  assert.deepEqual(
+    records.map(({ seq }) => seq),
+    records.map((_, i) => i),
+  );
 }
 
 export type Watched = {

@@ -2,7 +2,7 @@
 import { CELLS, type CellCounts, FAULTS, nameOf, STEPS } from './faults.ts';
 
 /** Hits that every cell needs, for so many seeds. */
-export const HITS_MIN = { hits: 50, seeds: 10_000 };
+const HITS_MIN = { hits: 50, seeds: 10_000 };
 
 /** In each cell the hits, and behind a slash what never met its step before the run ended. */
 export function faultTable(fired: CellCounts, notFired: CellCounts): string {

@@ -13,7 +13,7 @@ type SoakFault = {
   readonly happen: (cast: SoakCast) => Promise<void>;
 };
 
-export const SOAK_FAULTS: readonly SoakFault[] = [
+const SOAK_FAULTS: readonly SoakFault[] = [
   { name: 'kill', weight: 4, happen: kill },
   { name: 'suspend', weight: 2, happen: suspendLong },
   { name: 'short suspend', weight: 2, happen: suspendShort },
@@ -24,7 +24,7 @@ export const SOAK_FAULTS: readonly SoakFault[] = [
 ];
 
 /** Two processes: few enough for a laptop, and enough for a task to have somewhere to go. */
-export const PROCESSES = 2;
+const PROCESSES = 2;
 
 export async function happenOne(cast: SoakCast): Promise<void> {
   let draw = cast.run.random.below(SOAK_FAULTS.reduce((sum, { weight }) => sum + weight, 0));

@@ -16,7 +16,7 @@ export function faultsOf(result: SoakResult): readonly string[] {
   ];
 }
 
-export function heapText({ samples, longLived, minutes }: SoakResult): string {
+function heapText({ samples, longLived, minutes }: SoakResult): string {
   const trend = heapTrendOf(samples, longLived, minutes);
   if (trend === null)
     return `heap: not judged, that takes a run of ${JUDGED_MINUTES_MIN} minutes; this one had ${minutes}`;

@@ -10,7 +10,7 @@ import { roleOf } from './av-reference.ts';
 import { type StreamScope, type StreamStep, streamKeyOf } from './stream-step.ts';
 
 /** Length of a span, ms of presentation time; spans begin at multiples of it. */
-export const SPAN_MS = 2_000;
+const SPAN_MS = 2_000;
 /** Spans that are kept of a stream. */
 const SPANS = 32;
 /** What is kept of a stream, ms of presentation time, the span under way not counted. */

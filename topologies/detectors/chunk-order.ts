@@ -128,7 +128,7 @@ function fits(column: readonly number[], entries: number): boolean {
   return column.length === 0 || column.length === entries;
 }
 
-const LOOK_COLUMNS = [
+export const LOOK_COLUMNS = [
   'lookSharpPermille',
   'lookMedianSharpPermille',
   'lookTexturedBlocks',
@@ -137,7 +137,7 @@ const LOOK_COLUMNS = [
   'lookOtherSteps',
 ] as const;
 
-const PICTURE_COLUMNS = [
+export const PICTURE_COLUMNS = [
   'lumaMeanCenti',
   'lumaSpreadCenti',
   'chromaSpreadCenti',

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { DEPTHS } from '../../schemas/depths.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { DETECTORS } from '../stream-detection.ts';
+import { LOOK_COLUMNS, PICTURE_COLUMNS } from './chunk-order.ts';
 import { DEFECT_TYPES } from './defect-types.ts';
 import { isJudgedAt, notJudgedAt } from './depth-table.ts';
 import { cut, defectsOf, draw, everySecond, type Looks, tell } from './drawn-stream.ts';
@@ -16,27 +17,11 @@ const LOOKS: Looks = {
   '|': { without: 'video' },
 };
 
-const PICTURE_COLUMNS = [
-  'lumaMeanCenti',
-  'lumaSpreadCenti',
-  'chromaSpreadCenti',
-  'darkPermille',
-  'diffMeanCenti',
-  'anchorMeanCenti',
-  'anchorPeakCenti',
-  'anchorAgeMs',
-  'lookPtsMs',
-  'lookSharpPermille',
-  'lookMedianSharpPermille',
-  'lookTexturedBlocks',
-  'lookSceneCenti',
-  'lookGridSteps',
-  'lookOtherSteps',
-] as const;
+const OF_PICTURES = [...PICTURE_COLUMNS, 'lookPtsMs', ...LOOK_COLUMNS] as const;
 
 /** As a probe says it that decodes nothing. */
 function asPackets(chunk: FrameFeatures): FrameFeatures {
-  const noPictures = Object.fromEntries(PICTURE_COLUMNS.map((column) => [column, []]));
+  const noPictures = Object.fromEntries(OF_PICTURES.map((column) => [column, []]));
   const noSound = {
     audioChannels: 0,
     audioRmsCentiDbfs: [],

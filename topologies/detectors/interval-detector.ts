@@ -52,7 +52,7 @@ export type Judgement =
 export const GOOD: Judgement = Object.freeze({ verdict: 'good' });
 export const UNKNOWN: Judgement = Object.freeze({ verdict: 'unknown' });
 
-export const runFields = struct({
+const runFields = struct({
   startMs: 'long',
   /** End of the last bad sample. */
   badToMs: 'long',

@@ -18,7 +18,7 @@ import { addChunk, FIGURES, type Figures, newFigures, pictureAndSound } from './
 import { SEVERITIES, type StreamScope, type StreamStep, streamKeyOf } from './stream-step.ts';
 
 /** Length of a window, ms of log time; windows begin at multiples of it. */
-export const HEALTH_WINDOW_MS = 10_000;
+const HEALTH_WINDOW_MS = 10_000;
 
 const DEFECT = struct({
   type: 'string',

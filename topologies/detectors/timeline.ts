@@ -9,9 +9,9 @@ import type { StateOf } from '../../runtime/struct-codec.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 
 /** An anchor is said again when it moves by this much. */
-export const ANCHOR_MOVE_MS = 500;
+const ANCHOR_MOVE_MS = 500;
 /** While chunks come it is said at least this often, ms of log time. */
-export const ANCHOR_EVERY_MS = 60_000;
+const ANCHOR_EVERY_MS = 60_000;
 
 export const TIMELINE_FIELDS = {
   /** An anchor was said for this probe run. */
