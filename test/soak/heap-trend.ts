@@ -2,7 +2,6 @@
 import type { Sample } from './soak-run.ts';
 
 export type HeapTrend = {
-  readonly process: string;
   readonly fromMinute: number;
   readonly toMinute: number;
   readonly fromBytes: number;
@@ -19,14 +18,13 @@ export const RISE_BASIS_POINTS_MAX = 200;
 
 /**
  * Each end is the median of three minutes around it (at the last minute: up to it), because what a process has in flight
- * differs from one minute to the next. Null when the process was not there for all of it, or the run is too short.
+ * differs from one minute to the next. Null when the run is too short.
  */
-export function heapTrendOf(samples: readonly Sample[], process: string, minutes: number): HeapTrend | null {
+export function heapTrendOf(samples: readonly Sample[], minutes: number): HeapTrend | null {
   if (minutes < JUDGED_MINUTES_MIN) return null;
-  const own = samples.filter((sample) => sample.process === process);
   const around = (minute: number): number | null => {
     const last = Math.min(minute + 1, minutes);
-    const bytes = own
+    const bytes = samples
       .filter((sample) => sample.minute > last - MEDIAN_MINUTES && sample.minute <= last)
       .map(({ liveHeapBytes }) => liveHeapBytes)
       .sort((a, b) => a - b);
@@ -37,7 +35,6 @@ export function heapTrendOf(samples: readonly Sample[], process: string, minutes
   if (fromBytes === null || toBytes === null) return null;
   const riseBasisPoints = Math.round(((toBytes - fromBytes) * 10_000) / fromBytes);
   return {
-    process,
     fromMinute: JUDGED_FROM_MINUTE,
     toMinute: minutes,
     fromBytes,

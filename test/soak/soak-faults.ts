@@ -42,6 +42,12 @@ export async function restore({ run }: SoakCast): Promise<void> {
   await run.settle(WAIT_MS_MAX);
 }
 
+/** Only the long-lived process is left, and everything is its own: so one minute's memory can be held against another's. */
+export async function leaveAlone({ run, longLived }: SoakCast): Promise<void> {
+  for (const instance of run.instances.filter((one) => one !== longLived)) await run.stop(instance);
+  await run.settle(WAIT_MS_MAX);
+}
+
 async function kill({ run, longLived }: SoakCast): Promise<void> {
   const victim = run.random.pick(run.instances.filter((one) => one !== longLived));
   await run.kill(victim);

@@ -8,25 +8,19 @@ import type { Instance } from '../chaos/instances.ts';
 import { resolveJavaParts } from '../chaos/java-parts.ts';
 import { javaTools } from '../chaos/java-tools.ts';
 import { KafkaNodes } from '../chaos/kafka-nodes.ts';
-import { happenOne, restore, type SoakCast } from './soak-faults.ts';
+import { happenOne, leaveAlone, restore, type SoakCast } from './soak-faults.ts';
 import { soakSpeech } from './soak-speech.ts';
 import { type SoakVerdict, soakVerdict } from './soak-verdict.ts';
 
 export type SoakOptions = {
   readonly minutes: number;
   readonly seed: number;
-  /** Worker processes run without V8's optimising compilers. */
   readonly onProgress: (line: string) => void;
   readonly onTrace: (line: string) => void;
 };
 
-/** Of one process in one minute. */
-export type Sample = Memory & {
-  readonly minute: number;
-  readonly process: string;
-  readonly ageMs: number;
-  readonly tasks: number;
-};
+/** Of the process that lives throughout, at the end of one minute. */
+export type Sample = Memory & { readonly minute: number; readonly tasks: number };
 
 export type SoakResult = {
   readonly minutes: number;
@@ -35,8 +29,6 @@ export type SoakResult = {
   readonly streams: number;
   readonly viewers: number;
   readonly samples: readonly Sample[];
-  /** The process that lived from the first minute to the last. */
-  readonly longLived: string;
   readonly faults: readonly Fault[];
   readonly verdict: SoakVerdict;
   /** Everything that speaks against it, memory apart. */
@@ -75,7 +67,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
         if (run.findings.length === 0) await removeTopics(run);
         const { faults, findings } = run;
         const streams = PARTITIONS * STREAMS_PER_PARTITION;
-        const cast = { streams, viewers: VIEWERS, samples, longLived: longLived.name };
+        const cast = { streams, viewers: VIEWERS, samples };
         return { minutes, seed, startedAt, ...cast, faults, verdict, findings };
       } finally {
         await run.close();
@@ -89,8 +81,8 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
 }
 
 const PARTITIONS = 6;
-const STREAMS_PER_PARTITION = 4;
-const VIEWERS = 80;
+const STREAMS_PER_PARTITION = 12;
+const VIEWERS = 240;
 const TURNS_PER_CONFIG = 2_000;
 const CONFIGS = 3;
 /** What is kept for minutes by default would still be filling up when memory is looked at for the first time. */
@@ -103,6 +95,7 @@ const SETTINGS = { sessions: { reopenMs: 240_000 }, scoring: { defectHorizonMs: 
  */
 const WARM_EARLY = [
   '--no-flush-bytecode',
+  '--no-lazy-feedback-allocation',
   '--invocation-count-for-maglev=40',
   '--invocation-count-for-turbofan=300',
 ];
@@ -119,34 +112,22 @@ async function endure(
   minutes: number,
   onProgress: (line: string) => void,
 ): Promise<readonly Sample[]> {
-  const { run } = cast;
-  await restore(cast);
+  const { run, longLived } = cast;
   const startedAtMs = systemClock.nowMs();
-  const bornAtMs = new Map<Instance, number>();
   const samples: Sample[] = [];
   for (let minute = 1; minute <= minutes; minute++) {
     const minuteAtMs = startedAtMs + (minute - 1) * MINUTE_MS;
     for (;;) {
+      await restore(cast);
       await systemClock.sleep(run.random.below(PAUSE_MS_MAX));
       if (systemClock.nowMs() > minuteAtMs + FAULTS_MS) break;
-      await restore(cast);
       await happenOne(cast);
-      for (const instance of run.instances)
-        if (!bornAtMs.has(instance)) bornAtMs.set(instance, systemClock.nowMs());
     }
-    await restore(cast);
-    const ofMinute: Sample[] = [];
-    for (const instance of run.instances) {
-      if (!bornAtMs.has(instance)) bornAtMs.set(instance, systemClock.nowMs());
-      const memory = await leastMemory(instance);
-      const ageMs =
-        instance === cast.longLived
-          ? systemClock.nowMs() - startedAtMs
-          : systemClock.nowMs() - bornAtMs.get(instance)!;
-      ofMinute.push({ minute, process: instance.name, ageMs, tasks: instance.openTasks.size, ...memory });
-    }
-    samples.push(...ofMinute);
-    onProgress(progressLine(minute, minutes, run, ofMinute));
+    await leaveAlone(cast);
+    const memory = await leastMemory(longLived);
+    const sample = { minute, tasks: longLived.openTasks.size, ...memory };
+    samples.push(sample);
+    onProgress(progressLine(minutes, run, sample));
     await systemClock.sleep(Math.max(0, minuteAtMs + MINUTE_MS - systemClock.nowMs()));
   }
   return samples;
@@ -165,15 +146,15 @@ async function leastMemory(instance: Instance): Promise<Memory> {
 
 const REPORT_MS_MAX = 30_000;
 
-function progressLine(minute: number, minutes: number, run: ChaosRun, samples: readonly Sample[]): string {
-  const memory = samples.map(
-    ({ process, liveHeapBytes, codeBytes, externalBytes, rssBytes, tasks }) =>
-      `${process} heap ${mebibytes(liveHeapBytes)} (code ${mebibytes(codeBytes)}), outside it ${mebibytes(externalBytes)}, RSS ${mebibytes(rssBytes)} MiB, ${tasks} tasks`,
-  );
+function progressLine(minutes: number, run: ChaosRun, sample: Sample): string {
+  const { minute, tasks, liveHeapBytes, codeBytes, externalBytes, rssBytes } = sample;
+  const memory =
+    `heap ${mebibytes(liveHeapBytes)} (code ${mebibytes(codeBytes)}), outside it ${mebibytes(externalBytes)}, ` +
+    `RSS ${mebibytes(rssBytes)} MiB, ${tasks} tasks`;
   const spoken = run.subject.frozenTopics.reduce((sum, topic) => sum + run.speakers.appendedTo(topic), 0);
   const fired = run.faults.filter((fault) => fault.fired).length;
   const bad = run.findings.length === 0 ? '' : `; ${run.findings.length} FINDINGS`;
-  return `minute ${minute} of ${minutes}: ${fired} faults, ${spoken} records; ${memory.join('; ')}${bad}`;
+  return `minute ${minute} of ${minutes}: ${fired} faults, ${spoken} records; ${memory}${bad}`;
 }
 
 export function mebibytes(bytes: number): string {
