@@ -7,96 +7,122 @@ import { startIngest } from '../../producers/ingest/ingest.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { encodeValue } from '../../schemas/codec.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
-import { mutate, wholeFiles } from './mutations.ts';
+import { type Mutated, mutate, wholeFiles } from './mutations.ts';
 
-export type MutationRun = {
-  readonly files: number;
-  readonly ended: number;
-  readonly failed: number;
-  /** Files of which something was decoded. */
-  readonly withFeatures: number;
+/** What became of one file. */
+export type MutatedFile = Pick<Mutated, 'name' | 'what' | 'damages'> & {
+  readonly kind: 'ended' | 'failed';
+  /** Something in it was decoded. */
+  readonly hasFeatures: boolean;
   readonly pictures: number;
   readonly decodeErrors: number;
-  /** Files that were given up because their decoder broke a limit, with the limit. */
-  readonly limits: readonly string[];
+  /** It was given up because its decoder broke this limit; null for none. */
+  readonly limit: string | null;
+};
+
+export type MutationRun = {
+  readonly files: readonly MutatedFile[];
   /** Greatest memory that this process held, MB. */
   readonly memoryMbMax: number;
 };
 
 export type MutationOptions = {
-  readonly files: number;
+  /** Number of the first file, and of the one behind the last. */
+  readonly from: number;
+  readonly to: number;
   readonly seed: number;
   readonly ffmpegPath: string;
   readonly atOnce: number;
-  readonly onFile?: (done: number, name: string) => void;
+  readonly onFile?: (file: MutatedFile) => void;
 };
+
+/** What one decoder may use: less than by default, so that breaking it takes less time. */
+export const MUTATION_LIMITS = { memoryMb: 400, busyMs: 20_000, stalledMs: 30_000 };
 
 /** Throws an AssertionError that names the file and its seed when a probe breaks a promise. */
 export async function runMutations(options: MutationOptions): Promise<MutationRun> {
-  const { files, seed, ffmpegPath, atOnce } = options;
+  const { from, to, seed, ffmpegPath, atOnce } = options;
   const folder = mkdtempSync(join(tmpdir(), 'everyview-mutations-'));
-  const totals = { ended: 0, failed: 0, withFeatures: 0, pictures: 0, decodeErrors: 0 };
-  const limits: string[] = [];
+  const files: MutatedFile[] = [];
   let memoryBytes = 0;
   try {
     const whole = await wholeFiles(ffmpegPath, folder);
-    for (let from = 0; from < files; from += atOnce) {
-      const batch = Array.from({ length: Math.min(atOnce, files - from) }, (_, i) => {
-        const { name, bytes } = mutate(whole, seed, from + i);
-        writeFileSync(join(folder, name), bytes);
-        return name;
-      });
-      for (const { name, records, kind, reason } of await watch(batch, folder, ffmpegPath)) {
-        try {
-          checkRecords(records, kind);
-        } catch (error) {
-          if (error instanceof Error) error.message = `seed ${seed}, ${name}: ${error.message}`;
-          throw error;
-        }
-        rmSync(join(folder, name));
-        totals[kind]++;
-        if (records.some(({ event }) => event === 'features')) totals.withFeatures++;
-        totals.pictures += sum(records.map(({ framePtsMs }) => framePtsMs.length));
-        totals.decodeErrors += sum(records.map(({ decodeErrors }) => decodeErrors));
-        if (/the decoder (holds|has used)|come out of the decoder/.test(reason))
-          limits.push(`${name}: ${reason}`);
+    for (let first = from; first < to; first += atOnce) {
+      const batch = Array.from({ length: Math.min(atOnce, to - first) }, (_, i) =>
+        mutate(whole, seed, first + i),
+      );
+      for (const { name, bytes } of batch) writeFileSync(join(folder, name), bytes);
+      const watched = await watch(batch, folder, ffmpegPath);
+      for (const [at, one] of watched.entries()) {
+        const file = resultOf(batch[at]!, one, seed);
+        rmSync(join(folder, file.name));
+        files.push(file);
         memoryBytes = Math.max(memoryBytes, process.memoryUsage.rss());
-        options.onFile?.(totals.ended + totals.failed, name);
+        options.onFile?.(file);
       }
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  return { files, ...totals, limits, memoryMbMax: Math.round(memoryBytes / 1e6) };
+  return { files, memoryMbMax: Math.round(memoryBytes / 1e6) };
 }
 
 type Watched = {
-  readonly name: string;
   readonly records: readonly FrameFeatures[];
-  readonly kind: 'ended' | 'failed';
+  readonly kind: string;
   readonly reason: string;
 };
 
+/** In the order of the files. */
 async function watch(
-  names: readonly string[],
+  batch: readonly Mutated[],
   folder: string,
   ffmpegPath: string,
 ): Promise<readonly Watched[]> {
   const records: FrameFeatures[] = [];
-  const limits = { memoryMb: 400, busyMs: 20_000, stalledMs: 30_000 };
   const ingest = await startIngest({
-    streams: names.map((name) => ({ programmeId: name, input: join(folder, name), pace: 'fast', limits })),
+    streams: batch.map(({ name }) => ({
+      ...{ programmeId: name, input: join(folder, name), pace: 'fast', limits: MUTATION_LIMITS },
+    })),
     sink: { write: async (_key, record) => void records.push(record) },
     ffmpegPath,
     clock: systemClock,
     probeId: 'mutations',
     probeEpochMs: 1,
   });
-  const results = await ingest.done;
+  const ending = new AbortController();
+  const hung = systemClock.sleep(HUNG_MS, ending.signal).then(() => 'hung' as const);
+  const results = await Promise.race([ingest.done, hung]);
+  ending.abort();
+  const names = batch.map(({ name }) => name).join(', ');
+  assert.ok(results !== 'hung', `after ${HUNG_MS} ms no end of one of ${names}`);
   return results.map(({ stream: { programmeId: name }, outcome: { kind, reason } }) => {
-    assert.ok(kind === 'ended' || kind === 'failed', `${name}: ${kind}`);
-    return { name, records: records.filter(({ programmeId }) => programmeId === name), kind, reason };
+    return { records: records.filter(({ programmeId }) => programmeId === name), kind, reason };
   });
+}
+
+/** Longer than every limit of every decoder that one file may be given. */
+const HUNG_MS = 300_000;
+
+function resultOf(
+  { name, what, damages }: Mutated,
+  { records, kind, reason }: Watched,
+  seed: number,
+): MutatedFile {
+  try {
+    assert.ok(kind === 'ended' || kind === 'failed', kind);
+    checkRecords(records, kind);
+    const limit = /the decoder (holds|has used)|come out of the decoder/.test(reason) ? reason : null;
+    return {
+      ...{ name, what, damages, kind, limit },
+      hasFeatures: records.some(({ event }) => event === 'features'),
+      pictures: sum(records.map(({ framePtsMs }) => framePtsMs.length)),
+      decodeErrors: sum(records.map(({ decodeErrors }) => decodeErrors)),
+    };
+  } catch (error) {
+    if (error instanceof Error) error.message = `seed ${seed}, ${name}: ${error.message}`;
+    throw error;
+  }
 }
 
 /** What is true of the records of any input. */

@@ -6,37 +6,38 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
 
-export type Whole = { readonly extension: string; readonly bytes: Buffer };
-export type Mutated = { readonly name: string; readonly bytes: Buffer };
+export type Whole = {
+  readonly extension: string;
+  /** Container and codecs. */
+  readonly what: string;
+  readonly bytes: Buffer;
+};
+export type Mutated = {
+  readonly name: string;
+  /** What it was before, and what was done to it. */
+  readonly what: string;
+  readonly damages: readonly string[];
+  readonly bytes: Buffer;
+};
 
-/** A clip of two seconds in each container and codec that this ffmpeg can write. */
+/** A clip of two seconds in each container and codec that this ffmpeg can write, and the beginnings of two real ones. */
 export async function wholeFiles(ffmpegPath: string, folder: string): Promise<readonly Whole[]> {
   const pictures = ['-f', 'lavfi', '-i', 'testsrc2=size=160x90:rate=25:duration=2'];
   const sound = ['-f', 'lavfi', '-i', 'sine=sample_rate=44100:duration=2'];
   const made: Whole[] = [];
+  const { stdout: encoders } = await run(ffmpegPath, ['-hide_banner', '-encoders']);
   for (const [extension, coding] of KINDS) {
+    const codecs = coding.filter((_, at) => coding[at - 1]?.startsWith('-c:'));
+    if (!codecs.every((codec) => new RegExp(` ${codec} `).test(encoders))) continue;
     const file = join(folder, `whole-${made.length}.${extension}`);
-    const base = ['-hide_banner', '-nostdin', '-loglevel', 'error', '-y'];
-    await run(ffmpegPath, [...base, ...pictures, ...sound, ...coding, file]);
-    made.push({ extension, bytes: readFileSync(file) });
+    await run(ffmpegPath, [...QUIET, ...pictures, ...sound, ...coding, file]);
+    made.push({ extension, what: `${extension}: ${codecs.join(', ')}`, bytes: readFileSync(file) });
   }
   for (const clip of ['city-360p.mp4', 'speech-jfk-1961.wav']) {
     const file = join(folder, `cut-${clip}`);
     const whole = fileURLToPath(new URL(clip, import.meta.url));
-    await run(ffmpegPath, [
-      '-nostdin',
-      '-loglevel',
-      'error',
-      '-y',
-      '-i',
-      whole,
-      '-t',
-      '1',
-      '-c',
-      'copy',
-      file,
-    ]);
-    made.push({ extension: clip.slice(-3), bytes: readFileSync(file) });
+    await run(ffmpegPath, [...QUIET, '-i', whole, '-t', '1', '-c', 'copy', file]);
+    made.push({ extension: clip.slice(-3), what: clip, bytes: readFileSync(file) });
   }
   return made;
 }
@@ -44,7 +45,7 @@ export async function wholeFiles(ffmpegPath: string, folder: string): Promise<re
 /** File number `number` of a seed: the same bytes whenever the whole files are the same. */
 export function mutate(whole: readonly Whole[], seed: number, number: number): Mutated {
   const random = new SeededRandom(`${seed}/${number}`);
-  const { extension, bytes } = random.pick(whole);
+  const { extension, what, bytes } = random.pick(whole);
   let mutated: Buffer = Buffer.from(bytes);
   const names: string[] = [];
   for (let rounds = random.between(1, 4); rounds > 0; rounds--) {
@@ -52,10 +53,12 @@ export function mutate(whole: readonly Whole[], seed: number, number: number): M
     names.push(name);
     mutated = damage(mutated, random, whole);
   }
-  return { name: `${String(number).padStart(4, '0')}-${names.join('-')}.${extension}`, bytes: mutated };
+  const name = `${String(number).padStart(4, '0')}-${names.join('-')}.${extension}`;
+  return { name, what, damages: names, bytes: mutated };
 }
 
 const run = promisify(execFile);
+const QUIET = ['-hide_banner', '-nostdin', '-loglevel', 'error', '-y'];
 
 const SMALL = ['-pix_fmt', 'yuv420p', '-g', '12'];
 const KINDS: readonly (readonly [extension: string, coding: readonly string[]])[] = [
@@ -63,6 +66,12 @@ const KINDS: readonly (readonly [extension: string, coding: readonly string[]])[
   ['mp4', [...SMALL, '-c:v', 'mpeg4', '-c:a', 'aac', '-movflags', '+frag_keyframe+empty_moov']],
   ['mov', [...SMALL, '-c:v', 'mjpeg', '-pix_fmt', 'yuvj420p', '-c:a', 'pcm_s16le']],
   ['ts', [...SMALL, '-c:v', 'mpeg2video', '-c:a', 'mp2']],
+  ['ts', [...SMALL, '-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '2', '-c:a', 'aac']],
+  ['ts', [...SMALL, '-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=0', '-c:a', 'ac3']],
+  [
+    'mp4',
+    [...SMALL, '-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=0', '-c:a', 'aac'],
+  ],
   ['mpg', [...SMALL, '-c:v', 'mpeg1video', '-c:a', 'mp2']],
   ['mkv', [...SMALL, '-c:v', 'mpeg4', '-c:a', 'flac']],
   ['avi', [...SMALL, '-c:v', 'mpeg4', '-c:a', 'ac3']],
