@@ -52,8 +52,21 @@ test('an error that was told before a key picture may be in it, or in what was d
 test('a packet with a gap counts by what the decoder says came of it, and when it says nothing, as a lost picture', () => {
   check('h264 (High)', 'Kbp[l]b[B]pbp', '.......');
   check('h264 (High)', 'Kbp[l]b[P]pbp', '....#..');
-  check('h264 (High)', 'Kbp[l]bpbpbp', '.....#...');
-  check('hevc (Main)', 'Kpp[l]pppK', '...#...');
+  check('h264 (High)', 'Kbp[l]bpbpbpbpK', '........#...');
+  check('mpeg2video (Main)', 'Kpp[l]ppppppK', '.......#..');
+  check('hevc (Main)', 'Kpp[l]pppppK', '.......#.');
+  check('hevc (Main)', 'Kpp[l]p[e]ppppK', '....#....');
+});
+
+test('where streams are joined, the last packet before the key picture is told to have a gap, and none is lost', () => {
+  // As ffmpeg 5.1 tells it of joined transport streams and of playlists that are joined.
+  check('h264 (High)', 'Kppp[l]ppKpppppp', '.............');
+  check('h264 (High)', 'Kbbbp[l]bbbpKbbbpbbbp', '..................');
+  check('mpeg2video (Main)', 'Kbbpbbpb[l]bppKbbpbbpbb', '....................');
+  check('mpeg2video (Main)', 'Kppp[l]pppKpppppp', '..............');
+  check('hevc (Main)', 'Kbbbp[l]bbbpKbbbpbbbp', '..................');
+  // A key picture that is torn itself is told of as any other.
+  check('h264 (High)', 'Kppp[lI]Kppp', '....#...');
 });
 
 test('decoders that do not tell the kind: too near to a key picture it is in it, or after it', () => {

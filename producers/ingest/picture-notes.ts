@@ -53,7 +53,8 @@ export class PictureNoteTaker {
   /** Pictures of kind B in a row, up to the latest. */
   #betweenRow = 0;
   #between = NEVER;
-  #lost = NEVER;
+  /** Before this picture a packet with a gap was told, and what came of it is open. */
+  #lost = NOTHING_LOST;
 
   /** The description of the input's stream with the pictures. */
   stream(line: string): void {
@@ -72,20 +73,23 @@ export class PictureNoteTaker {
   picture(mark: string): PictureNotes {
     const at = this.#picture++;
     const isKey = MARK_KEY.test(mark);
-    const errors = this.#errorsBefore(at);
+    const errors = this.#errors & ~ERROR.lost;
+    const hasLost = (this.#errors & ERROR.lost) !== 0;
     const isCorrupt = this.#isCorrupt;
     this.#errors = 0;
     this.#isCorrupt = false;
     const isBetween = MARK_BETWEEN.test(mark);
     if (isBetween) this.#between = at;
+    const isSilent = this.#isSilentLoss(at, isKey, hasLost, errors);
     // Before the first picture, a decoder that joins a stream complains of what it has missed.
     if (at === 0) return { isKey, damage: 0 };
     const explained = this.#unknownBits !== 0 || this.#lastError() >= at - EXPLAINED_PICTURES;
     if ((errors & ERROR.inKey) !== 0) this.#inKey = at;
     if ((errors & ERROR.inPredicted) !== 0) this.#inPredicted = at;
     if ((errors & ERROR.inBetween) !== 0) this.#inBetween = at;
-    this.#unknownBits = (this.#unknownBits << 1) | (errors === ERROR.unknown ? 1 : 0);
-    const lasts = (errors & ~ERROR.inBetween) !== 0 && (errors & TYPED) !== ERROR.inBetween;
+    const isUnknown = errors === ERROR.unknown || (hasLost && !this.#conceals);
+    this.#unknownBits = (this.#unknownBits << 1) | (isUnknown ? 1 : 0);
+    const lasts = isSilent || ((errors & ~ERROR.inBetween) !== 0 && (errors & TYPED) !== ERROR.inBetween);
     const concernsKey = isKey && this.#concernsKey(at, isCorrupt);
     this.#betweenRow = isBetween ? this.#betweenRow + 1 : 0;
     if (lasts || (isCorrupt && errors === 0 && !explained) || concernsKey)
@@ -95,7 +99,7 @@ export class PictureNoteTaker {
 
   /** Whether a key picture, or what was decoded after it and is still to come, is damaged already. */
   #concernsKey(at: number, isCorrupt: boolean): boolean {
-    const reordered = this.#between >= at - REORDER_SEEN_PICTURES;
+    const reordered = this.#isReordered(at);
     const inKey = this.#inKey >= at - EXPLAINED_PICTURES;
     this.#inKey = NEVER;
     if (isCorrupt || inKey) return true;
@@ -107,18 +111,25 @@ export class PictureNoteTaker {
   }
 
   /**
-   * What was told since the picture before. A decoder that conceals says a picture later what came of a packet with a
-   * gap; when it says nothing, a whole picture was lost, and others are made of what is there instead.
+   * Whether pictures from here on are made of what is there instead of a packet with a gap. Most often the decoder says
+   * what came of it. When it says nothing, whole pictures were lost behind the packet, unless a key picture comes right
+   * after it: then there was nothing to be lost, as where two streams are joined.
    */
-  #errorsBefore(at: number): number {
-    const told = this.#errors & ~ERROR.lost;
-    const hasLost = (this.#errors & ERROR.lost) !== 0;
-    if (!this.#conceals) return hasLost ? told | ERROR.unknown : told;
-    if ((told & TYPED) !== 0) this.#lost = NEVER;
-    const isSilent = this.#lost !== NEVER && at - this.#lost >= CONCEALED_WITHIN_PICTURES;
-    if (isSilent) this.#lost = NEVER;
-    if (hasLost && this.#lost === NEVER) this.#lost = at;
-    return isSilent ? told | ERROR.unknown : told;
+  #isSilentLoss(at: number, isKey: boolean, hasLost: boolean, errors: number): boolean {
+    const awayPictures = at - this.#lost;
+    const isTold = (errors & (this.#conceals ? TYPED : TYPED | ERROR.unknown)) !== 0;
+    const isPast = isKey && awayPictures >= LOST_BEFORE_KEY;
+    const isSilent =
+      !isTold &&
+      !isPast &&
+      awayPictures >= (this.#isReordered(at) ? SILENT_REORDERED_PICTURES : SILENT_PICTURES);
+    if (isTold || isPast || isSilent) this.#lost = NOTHING_LOST;
+    if (hasLost && this.#lost === NOTHING_LOST) this.#lost = at;
+    return isSilent;
+  }
+
+  #isReordered(at: number): boolean {
+    return this.#between >= at - REORDER_SEEN_PICTURES;
   }
 
   #lastError(): number {
@@ -127,6 +138,7 @@ export class PictureNoteTaker {
 }
 
 const NEVER = Number.NEGATIVE_INFINITY;
+const NOTHING_LOST = Number.POSITIVE_INFINITY;
 /** What an error was in; bits. */
 const ERROR = { inKey: 1, inPredicted: 2, inBetween: 4, unknown: 8, lost: 16 } as const;
 const TYPED = ERROR.inKey | ERROR.inPredicted | ERROR.inBetween;
@@ -141,8 +153,15 @@ const SILENT_DELAY = 3;
 /** Errors told so late before a key picture are in what was decoded after it and the pictures of kind B before it. */
 const AFTER_KEY_BITS = 0b111;
 
-/** A decoder that conceals says so within so many pictures after it got a packet with a gap. */
-const CONCEALED_WITHIN_PICTURES = 2;
+/**
+ * From the message of a packet with a gap to the picture from which on silence means that pictures were lost. A key
+ * picture that is decoded right after the packet is given out up to so many later: the parser holds one or two packets
+ * back, the decoder as many pictures as it reorders.
+ */
+const SILENT_PICTURES = 4;
+const SILENT_REORDERED_PICTURES = 5;
+/** What was told of so long before a key picture lies before it. */
+const LOST_BEFORE_KEY = 2;
 
 const MARK_KEY = / iskey:1 /;
 const MARK_BETWEEN = / type:B/;

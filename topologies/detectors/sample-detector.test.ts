@@ -123,7 +123,6 @@ function stepsOf(chunks: readonly AnyChunk[]) {
       lumaSpreadCenti: column('lumaSpreadCenti'),
       decodeErrorPtsMs: times.filter((_, at) => drawn.pictures[at]!.isDamaged),
       keyFramePtsMs: times.filter((_, at) => drawn.pictures[at]!.isKey),
-      decodeErrors: drawn.pictures.filter(({ damage }) => damage !== 0).length,
       damagePtsMs: times.filter((_, at) => drawn.pictures[at]!.damage !== 0),
       damageKinds: drawn.pictures.map(({ damage }) => damage).filter((damage) => damage !== 0),
       lookPtsMs: looked.map(({ at }) => times[at]!),

@@ -148,9 +148,8 @@ export class Frames implements Samples<Frame>, Frame {
   }
 
   get damage(): number {
-    const { damagePtsMs, damageKinds, framePtsMs, decodeErrors } = this.#chunk;
-    // Where streams are joined a picture is marked that is whole: in a torn one the decoder met an error as well.
-    if (damagePtsMs.length === 0 || decodeErrors === 0) return 0;
+    const { damagePtsMs, damageKinds, framePtsMs } = this.#chunk;
+    if (damagePtsMs.length === 0) return 0;
     return damageKinds[damagePtsMs.indexOf(framePtsMs[this.#index]!)] ?? 0;
   }
 
