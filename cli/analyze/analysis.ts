@@ -39,6 +39,8 @@ export type Analysis = {
   readonly input: string;
   readonly durationMs: number;
   readonly defects: readonly AnalysedDefect[];
+  /** The same step by step, as stream detection tells them. */
+  readonly steps: readonly StreamDefect[];
   /** Types that nothing here judged: never to be read as good. */
   readonly notWatched: readonly string[];
   readonly chunks: readonly FrameFeatures[];
@@ -79,18 +81,30 @@ export async function analyse(options: AnalysisOptions): Promise<Analysis> {
     options.reference === undefined
       ? []
       : await featuresOf({ ...options, captions: false }, options.reference, REFERENCE_RENDITION);
+  return judge(options, chunks, reference);
+}
+
+/**
+ * What is wrong with an input by its features, and by those of its reference; none for no reference. Throws
+ * {@link UnreadableInput} when there are none of the input.
+ */
+export function judge(
+  { streamId, input, config: own }: Pick<AnalysisOptions, 'streamId' | 'input' | 'config'>,
+  chunks: readonly FrameFeatures[],
+  reference: readonly FrameFeatures[],
+): Analysis {
   const watched = chunks.filter(({ event }) => event === 'features');
-  if (watched.length === 0) throw new UnreadableInput(`${options.input}: nothing in it could be decoded`);
+  if (watched.length === 0) throw new UnreadableInput(`${input}: nothing in it could be decoded`);
   const durationMs = Math.max(...watched.map(({ basePtsMs, durationMs }) => basePtsMs + durationMs));
-  const given = options.config ?? null;
-  const config = reference.length === 0 ? given : withReference(given, options.streamId);
-  const { defects, isCompared } = defectsOf(options.streamId, chunks, reference, durationMs, config);
+  const config = reference.length === 0 ? (own ?? null) : withReference(own ?? null, streamId);
+  const { steps, isCompared } = stepsOf(chunks, reference, config);
   return {
-    streamId: options.streamId,
-    input: options.input,
+    streamId,
+    input,
     durationMs,
-    defects,
-    notWatched: notWatched(options.input, chunks, isCompared, config),
+    defects: defectsOf(streamId, steps, durationMs),
+    steps,
+    notWatched: notWatched(input, chunks, isCompared, config),
     chunks: watched,
     decoder: watched[0]!.decoder,
   };
@@ -104,12 +118,13 @@ function isLongPast({ manifestIsLive, basePtsMs, targetDurationMs }: FrameFeatur
 const LIVE_SLACK_MS = 10_000;
 
 /** What is analysed is told under this name; another one in a defect is a rung of its ladder. */
-const OWN_RENDITION = 'main';
+export const OWN_RENDITION = 'main';
 
 /** Log time of a chunk here: it cannot matter to what a defect is, only to when it was told. */
 const START_MS = 1_000_000;
 
-async function featuresOf(
+/** Features of the whole input, as a probe writes them, under this rendition's name. */
+export async function featuresOf(
   { streamId, ffmpegPath, clock, forMs, allow, captions, signal, onProgress }: AnalysisOptions,
   input: string,
   renditionId: string,
@@ -149,29 +164,40 @@ async function featuresOf(
   return chunks;
 }
 
-function defectsOf(
-  streamId: string,
+function stepsOf(
   chunks: readonly FrameFeatures[],
   reference: readonly FrameFeatures[],
-  durationMs: number,
   config: DetectionConfig | null,
-): { readonly defects: readonly AnalysedDefect[]; readonly isCompared: boolean } {
+): { readonly steps: readonly StreamDefect[]; readonly isCompared: boolean } {
   const { topology, isCompared } = comparingDetection();
   const driver = new TopologyTestDriver(topology, { config });
   for (const { chunk, atMs } of inOrder(chunks, reference)) {
     driver.pipe('frame-features', chunk.programmeId, chunk, START_MS + atMs);
   }
-  const found = new Map<string, { first: StreamDefect; last: StreamDefect; reason: string }>();
-  for (const { value } of driver.outputs('stream-defects')) {
-    if (value.event === 'anchor' || value.renditionId === REFERENCE_RENDITION) continue;
-    const known = found.get(value.defectId);
-    const reason = value.event === 'close' && known !== undefined ? known.reason : value.reason;
-    found.set(value.defectId, { first: known?.first ?? value, last: value, reason });
+  const steps = driver
+    .outputs('stream-defects')
+    .map(({ value }) => value)
+    .filter(({ event, renditionId }) => event !== 'anchor' && renditionId !== REFERENCE_RENDITION);
+  return { steps, isCompared: isCompared() };
+}
+
+/** Defects of the steps that they were told in, in order of start. */
+export function defectsOf(
+  streamId: string,
+  steps: readonly StreamDefect[],
+  durationMs: number,
+): readonly AnalysedDefect[] {
+  const found = new Map<string, { readonly last: StreamDefect; readonly reason: string }>();
+  for (const step of steps) {
+    const known = found.get(step.defectId);
+    found.set(step.defectId, {
+      last: step,
+      reason: step.event === 'close' && known !== undefined ? known.reason : step.reason,
+    });
   }
-  const defects = [...found.values()]
+  return [...found.values()]
     .map(({ last, reason }) => defectOf(streamId, last, reason, durationMs))
     .sort((a, b) => a.startMs - b.startMs || (a.type < b.type ? -1 : 1));
-  return { defects, isCompared: isCompared() };
 }
 
 function defectOf(streamId: string, last: StreamDefect, reason: string, durationMs: number): AnalysedDefect {

@@ -14,6 +14,7 @@ const analysis = {
     chunks,
     decoder: '5.1',
     notWatched: ['ts-error'],
+    steps: [],
   },
   defects: [
     {

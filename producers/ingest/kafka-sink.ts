@@ -16,7 +16,7 @@ import type { FeatureSink } from './bounded-writer.ts';
 export const LINGER_MS_MAX = 100;
 
 export type KafkaSinkOptions = {
-  readonly kafka: Kafka;
+  readonly kafka: Pick<Kafka, 'producer'>;
   /** Id that the registry holds the schema of `frame-features` under. */
   readonly schemaId: number;
   readonly clock: Clock;
