@@ -1,9 +1,9 @@
 /** Makes each file, and looks at it in the way of `everyview analyze`. */
 import { copyFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { analyse } from '../../cli/analyze/analysis.ts';
-import { systemClock } from '../../runtime/system-clock.ts';
+import { judge } from '../../cli/analyze/analysis.ts';
 import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
+import { measured, STREAM_ID } from './features.ts';
 import type { MediaFile, MediaOrder, Span } from './media-file.ts';
 import { askPeers } from './peers.ts';
 import type { FileResult } from './score.ts';
@@ -46,20 +46,12 @@ export async function runAll(
 /** What `everyview analyze` would tell, with the same code. */
 export async function defectsIn(
   workshop: Workshop,
-  { path: input, reference }: Pick<MediaFile, 'path' | 'reference'>,
+  file: Pick<MediaFile, 'path' | 'reference'>,
   config: DetectionConfig | null,
 ): Promise<readonly Span[]> {
-  const { defects } = await analyse({
-    streamId: 'bench',
-    input,
-    ffmpegPath: workshop.ffmpegPath,
-    clock: systemClock,
-    signal: workshop.signal,
-    onProgress: () => {},
-    ...(config === null ? {} : { config }),
-    ...(reference === undefined ? {} : { reference }),
-  });
-  return defects.map(({ type, startMs, endMs }) => ({ type, startMs, endMs }));
+  const { chunks, reference } = await measured(workshop, file);
+  const what = { streamId: STREAM_ID, input: file.path, ...(config === null ? {} : { config }) };
+  return judge(what, chunks, reference).defects.map(({ type, startMs, endMs }) => ({ type, startMs, endMs }));
 }
 
 export type CopyResult = {
@@ -79,7 +71,7 @@ export async function compareCopies(workshop: Workshop, orders: readonly MediaOr
     workshop.signal.throwIfAborted();
     const file = await order.make(workshop);
     const found = await defectsIn(workshop, file, order.config);
-    const copy = path.join(workshop.folder, `another name ${renamed}${path.extname(file.path)}`);
+    const copy = path.join(workshop.folder, `another name of ${path.basename(file.path)}`);
     copyFileSync(file.path, copy);
     const again = await defectsIn(workshop, { ...file, path: copy }, order.config);
     rmSync(copy);
