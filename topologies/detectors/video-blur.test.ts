@@ -29,6 +29,9 @@ const LOOKS: Looks = {
   l: { look: { sharpPermille: 190, medianSharpPermille: 65 } },
   // Hardly anything in the picture.
   e: { look: { ...soft(8), texturedBlocks: 3 } },
+  // Of a fade the last that has texture, a few hard edges, and the first that has it again.
+  x: { look: { sharpPermille: 1_600, medianSharpPermille: 1_500, texturedBlocks: 8 } },
+  y: { look: { sharpPermille: 320, medianSharpPermille: 300, texturedBlocks: 50 } },
   // A title over soft ground, that goes.
   t: { look: { ...soft(7), texturedBlocks: 30 } },
 };
@@ -65,4 +68,9 @@ test('a logo does not hide it', () => {
 test('where hardly anything has texture nothing is judged', () => {
   check('........eeeeeeeeee....', '');
   check('........tttt....', '');
+});
+
+test('a fade through black is none, nor is one that ends before it is black', () => {
+  check('........xeey.......', '');
+  check('........xy.........', '');
 });

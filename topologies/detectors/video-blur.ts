@@ -68,7 +68,11 @@ export const videoBlur = detectorOf(
       }),
     },
     judge(look: Look, settings: typeof DEFAULTS, open: boolean, memo: Memo): Judgement {
-      if (look.texturedBlocks < settings.texturedBlocksMin) return UNKNOWN;
+      if (look.texturedBlocks < settings.texturedBlocksMin) {
+        // It went through black or flat: what comes is measured anew.
+        if (!memo.fell) memo.sceneSharp = memo.sceneMedian = null;
+        return UNKNOWN;
+      }
       const isCut = look.afterLoss || look.sceneCenti > settings.sceneCentiMax;
       const fell = fallOf(look, isCut, settings, memo);
       const lostCenti = open ? settings.lostCentiStay : settings.lostCenti;
@@ -114,8 +118,9 @@ function fallOf(look: Look, isCut: boolean, settings: typeof DEFAULTS, memo: Mem
     memo.fell =
       medianSharpPermille * settings.lostCenti <= sceneMedian * 100 &&
       sharpPermille * FALL_OF_EDGES_CENTI <= sceneSharp * 100 &&
-      // Blur takes detail, not what carries it: a title that goes takes both.
-      texturedBlocks * 100 >= memo.sceneTextured * TEXTURE_KEPT_CENTI;
+      // Blur takes detail, not what carries it: a title that goes takes both, a fade from black brings both.
+      texturedBlocks * 100 >= memo.sceneTextured * TEXTURE_KEPT_CENTI &&
+      texturedBlocks * TEXTURE_KEPT_CENTI <= memo.sceneTextured * 100;
   }
   return memo.fell;
 }
