@@ -662,11 +662,13 @@ export type StreamDefect = {
   readonly configHash: string;
   /** av-sync-offset: by how much sound comes before (above 0) or after (below 0) the pictures that it belongs to, ms. Null for other types. */
   readonly offsetMs: number | null;
+  /** What was announced for this time, so that nobody is alerted and nobody is charged: cue-out, daterange, scte35 or off-air. Empty for an ordinary defect, and again as soon as the defect outlasts the announcement. */
+  readonly announced: string;
 };
 
 export const streamDefectsSchema: RecordSchema<StreamDefect> = {
   file: 'stream-defects',
-  fingerprint: 'b5ea78c15eaad56907def8428d287cdb0a334aac129b76db66f654955b18d0de',
+  fingerprint: 'e543de4025c063b0bc90bcd30929624d601b0e54230ac5ff7e41ca6e9fd64c85',
   read: (cursor: ReadCursor) => ({
     event: readString(cursor),
     defectId: readString(cursor),
@@ -695,6 +697,7 @@ export const streamDefectsSchema: RecordSchema<StreamDefect> = {
     evidenceLastOffset: readLong(cursor),
     configHash: readString(cursor),
     offsetMs: readPresent(cursor, 0) ? readInt(cursor) : null,
+    announced: readString(cursor),
   }),
   write: (cursor: WriteCursor, value: StreamDefect) => {
     writeString(cursor, value.event);
@@ -724,6 +727,7 @@ export const streamDefectsSchema: RecordSchema<StreamDefect> = {
     writeLong(cursor, value.evidenceLastOffset);
     writeString(cursor, value.configHash);
     writePresent(cursor, value.offsetMs !== null, 0); if (value.offsetMs !== null) writeInt(cursor, value.offsetMs);
+    writeString(cursor, value.announced);
   },
 };
 

@@ -52,7 +52,7 @@ test('every fault is one sentence, all at once', () => {
       scoring: { model: 'p1203', sealWaitMs: -1 },
     }),
     [
-      'detector: no such part of a configuration; there are detectors, streams, streamAlerts, audienceAlerts, sessions, scoring, ingest',
+      'detector: no such part of a configuration; there are detectors, streams, offAir, streamAlerts, audienceAlerts, sessions, scoring, ingest',
       'detectors.video-freeze.minMs has to be an integer, and is "long"',
       'streamAlerts.video-black.pendingForMs: the key has to be one of low, medium, high, critical, and is "huge"',
       'streamAlerts.video-black.pendingForMs.medium has to be an integer, and is 1.5',

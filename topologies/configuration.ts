@@ -2,6 +2,7 @@
 import { checkIngestPart } from '../schemas/depths.ts';
 import { checkAudienceAlerts } from './alerts/audience-rules.ts';
 import { checkStreamAlerts } from './alerts/stream-alert-rules.ts';
+import { checkOffAir } from './detectors/announced.ts';
 import { checkDetectionConfig } from './detectors/settings.ts';
 import { MODELS, SCORING_DEFAULTS, type ScoringSettings } from './scoring/settings.ts';
 import { SESSION_DEFAULTS, type SessionSettings } from './sessions/session-settings.ts';
@@ -12,6 +13,7 @@ import { DETECTOR_DEFAULTS } from './stream-detection.ts';
 export const CONFIGURATION_PARTS = [
   'detectors',
   'streams',
+  'offAir',
   'streamAlerts',
   'audienceAlerts',
   'sessions',
@@ -39,6 +41,7 @@ export function checkConfiguration(config: unknown): readonly string[] {
       { ...(detectors === undefined ? {} : { detectors }), ...(streams === undefined ? {} : { streams }) },
       DETECTOR_DEFAULTS,
     ),
+    ...checkOffAir(config.offAir),
     ...checkStreamAlerts(config.streamAlerts),
     ...checkAudienceAlerts(config.audienceAlerts),
     ...checkSessions(config.sessions),

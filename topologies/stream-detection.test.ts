@@ -254,6 +254,7 @@ test('golden: a freeze at live pace, field by field', () => {
     evidenceTopic: 'frame-features',
     evidencePartition: 0,
     offsetMs: null,
+    announced: '',
     evidenceFirstOffset: 2,
     configHash: 'default',
   };

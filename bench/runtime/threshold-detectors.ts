@@ -130,5 +130,6 @@ function defectOf(run: Run, type: string, chunk: FrameFeatures, atMs: number): S
     evidenceLastOffset: 0,
     configHash: 'default',
     offsetMs: null,
+    announced: '',
   };
 }

@@ -25,14 +25,14 @@ export type HealthPoint = {
 
 export type OpenDefect = Pick<
   StreamDefect,
-  'defectId' | 'type' | 'severity' | 'reason' | 'startMs' | 'detectedAtMs'
+  'defectId' | 'type' | 'severity' | 'reason' | 'startMs' | 'detectedAtMs' | 'announced'
 >;
 
 export type StreamTile = {
   readonly programmeId: string;
   readonly renditionId: string;
   readonly vantage: string;
-  /** As in `stream-health`, but `defective` as soon as a defect is open. */
+  /** As in `stream-health`, but `defective` as soon as a defect is open that was not announced. */
   readonly status: string;
   readonly statusReason: string;
   readonly depth: string;
@@ -152,20 +152,22 @@ function tileOf(name: string, { health, open, past }: Stream): StreamTile {
   const [programmeId = '', renditionId = '', vantage = ''] = name.split('\n');
   const defects = [...open.values()]
     .sort((a, b) => a.detectedAtMs - b.detectedAtMs)
-    .map(({ defectId, type, severity, reason, startMs, detectedAtMs }) => ({
+    .map(({ defectId, type, severity, reason, startMs, detectedAtMs, announced }) => ({
       defectId,
       type,
       severity,
       reason,
       startMs,
       detectedAtMs,
+      announced,
     }));
+  const isDefective = defects.some(({ announced }) => announced === '');
   const told = health?.status ?? 'no-data';
   return {
     programmeId,
     renditionId,
     vantage,
-    status: defects.length > 0 ? 'defective' : told === 'defective' ? 'good' : told,
+    status: isDefective ? 'defective' : told === 'defective' ? 'good' : told,
     statusReason: health?.statusReason ?? 'no roll-up yet',
     depth: health?.depth ?? '',
     updatedAtMs: health?.windowEndMs ?? 0,

@@ -66,8 +66,12 @@ test('the wall: what the last half hour said of each stream, a defect at once', 
     (one.streams as { status: string; defects: object[] }[])[0]!;
   const open = streamOf(await until('/api/streams', (one) => streamOf(one).status === 'defective'));
   assert.equal(open.defects.length, 1);
+  put('stream-defects', aDefect({ programmeId: 'news', event: 'update', announced: 'cue-out' }));
+  const slate = streamOf(await until('/api/streams', (one) => streamOf(one).status === 'good'));
+  assert.equal((slate.defects[0] as { announced: string }).announced, 'cue-out');
   put('stream-defects', aDefect({ programmeId: 'news', event: 'close', revision: 2, endMs: 5_000 }));
-  await until('/api/streams', (one) => streamOf(one).status === 'good');
+  const after = streamOf(await until('/api/streams', (one) => streamOf(one).defects.length === 0));
+  assert.equal(after.status, 'good');
 });
 
 test('alerts: the highest version of each, those that fire first', async () => {

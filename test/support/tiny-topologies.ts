@@ -144,6 +144,7 @@ function said(
       evidenceLastOffset: 0,
       configHash,
       offsetMs: null,
+      announced: '',
     },
   };
 }

@@ -36,11 +36,12 @@ const DEFECT: StreamDefect = {
   evidenceLastOffset: 3,
   configHash: 'default',
   offsetMs: null,
+  announced: '',
 };
 
 /**
  * A script, one step a word: seconds of log time, then what happens. `0:open` opens a defect with the next id, `4:close`
- * closes the latest, `5:close=not-seen` with a cause, `3:high` raises its severity, `9:` lets time pass.
+ * closes the latest, `5:close=not-seen` with a cause, `3:high` raises its severity, `3:announced=cue-out` says that it was announced (and `3:announced` no longer), `9:` lets time pass.
  */
 function play(
   script: string,
@@ -76,6 +77,9 @@ function play(
       driver.pipe('stream-defects', 'news', { ...defect, event, endMs: 13_000, reason }, timeMs);
     } else if (event === 'open' || event === 'point') {
       driver.pipe('stream-defects', 'news', { ...defect, event }, timeMs);
+    } else if (event === 'announced') {
+      defect = { ...defect, announced: detail ?? '' };
+      driver.pipe('stream-defects', 'news', { ...defect, event: 'update' }, timeMs);
     } else {
       defect = { ...defect, severity: event };
       driver.pipe('stream-defects', 'news', { ...defect, event: 'update' }, timeMs);
@@ -112,6 +116,24 @@ test('a defect that lasts: pending, firing, held, resolved', () => {
 
 test('a defect that is over before it lasted never fires', () => {
   check('0:open 0.5:close 100:', 'pending(defect-opened)@0 resolved(closed-while-pending)@0.5');
+});
+
+test('what was announced is no news, until it outlasts what was announced', () => {
+  const slate = { announced: 'cue-out' };
+  check('0:open 5:high 20:close 100:', '', slate);
+  check(
+    '0:open 20:announced 21: 30:close 35:',
+    'pending(defect-opened)@20 firing(persisted)@21 resolved(defect-closed)@35',
+    slate,
+  );
+});
+
+test('an announcement that comes late takes the alert back, and it fires again when that is outlasted', () => {
+  check('0:open 0.5:announced=cue-out 20:close 100:', 'pending(defect-opened)@0 resolved(announced)@0.5');
+  check(
+    '0:open 1: 2:announced=cue-out 20:announced 30:close 35:',
+    'pending(defect-opened)@0 firing(persisted)@1 resolved(announced)@2 firing(flapping)@20 resolved(defect-closed)@35',
+  );
 });
 
 test('a severity that needs no waiting fires at once, also where the wait for a lower one had begun', () => {

@@ -27,6 +27,7 @@ export type AlertReason =
   | 'closed-while-pending'
   | 'defect-closed'
   | 'superseded'
+  | 'announced'
   | 'stream-ended'
   | 'given-up';
 
@@ -35,6 +36,7 @@ export type NoAlertReason =
   | 'not-a-defect'
   | 'step-of-unknown-defect'
   | 'older-revision'
+  | 'announced'
   | 'below-severity-min'
   | 'no-change'
   | 'others-still-open'
@@ -79,6 +81,7 @@ export const streamAlerts: Reducer<Saved, StreamDefect, QosAlert> = {
 const DROPPED: ReadonlySet<string> = new Set<NoAlertReason>([
   'step-of-unknown-defect',
   'older-revision',
+  'announced',
   'below-severity-min',
 ]);
 
@@ -94,6 +97,7 @@ function takeDefect(
   const isOver = known === undefined && state.alert?.defectIds.includes(defect.defectId) === true;
   if (isOver || (known !== undefined && defect.revision <= known)) return no('older-revision');
   if (defect.event === 'close') return takeClose(state, defect, timeMs);
+  if (defect.announced !== '') return takeAnnounced(state, defect, timeMs);
   const severity = severityIn(defect);
   if (SEVERITIES.indexOf(severity) < SEVERITIES.indexOf(rule.severityMin)) return no('below-severity-min');
   if (known === undefined) {
@@ -148,6 +152,14 @@ function endPoint(alert: Alert, defect: StreamDefect, timeMs: number): void {
   alert.goodSinceMs = timeMs;
   alert.closeCause = 'recovered';
   alert.mediaEndMs = Math.max(alert.mediaEndMs ?? 0, defect.startMs);
+}
+
+/** What was announced is no news. It may still become one, when it outlasts the announcement: then it is as if it opened. */
+function takeAnnounced({ alert }: Saved, defect: StreamDefect, timeMs: number): Decision {
+  if (alert === null || !alert.open.delete(defect.defectId)) return no('announced');
+  alert.defectIds.splice(alert.defectIds.indexOf(defect.defectId), 1);
+  if (alert.open.size > 0) return no('others-still-open');
+  return resolve(alert, timeMs, 'announced');
 }
 
 function takeClose(state: Saved, defect: StreamDefect, timeMs: number): Decision {

@@ -18,6 +18,8 @@ export type Piece = {
   startMs: number;
   revision: number;
   chargeFromMs: number;
+  /** As in `stream-defects.avsc`. */
+  announced: string;
 };
 
 /** Deterministic: a replay gives the same. */
@@ -61,6 +63,7 @@ export function defectRecord(
     evidenceFirstOffset: told.evidenceFirstOffset,
     evidenceLastOffset: step.evidence.offset,
     offsetMs: told.offsetMs ?? null,
+    announced: piece.announced,
     renditionId: told.renditionId ?? step.scope.renditionId,
   };
 }
@@ -91,6 +94,7 @@ export function anchorRecord(around: Surroundings): StreamDefect {
     evidenceFirstOffset: offset,
     evidenceLastOffset: offset,
     offsetMs: null,
+    announced: '',
   };
 }
 

@@ -10,6 +10,7 @@ import { compareKeys } from '../../runtime/key-order.ts';
 import { list, map, nullable, type StateOf, struct, structCodec } from '../../runtime/struct-codec.ts';
 import { type Effect, NOTHING, type Reducer, type StepContext } from '../../runtime/topology.ts';
 import type { StreamDefect } from '../../schemas/records.ts';
+import { BESIDE_MS, BREAKS, type Break, breakAt, offAirToMs, takeAnnouncements } from './announced.ts';
 import { anchorRecord, defectIdOf, defectRecord, type Surroundings } from './defect-records.ts';
 import { lastsOnTheWall, POINT_REACH_MS, rankOf, SUPPRESSES, suppresses } from './precedence-table.ts';
 import {
@@ -21,9 +22,15 @@ import {
   transition,
   transitions,
 } from './stream-step.ts';
-import { newTimeline, sealedPresentationMs, TIMELINE_FIELDS, takeChunk } from './timeline.ts';
+import { newTimeline, programTimeOf, sealedPresentationMs, TIMELINE_FIELDS, takeChunk } from './timeline.ts';
 
-const PIECE = struct({ defectId: 'string', startMs: 'long', revision: 'int', chargeFromMs: 'long' });
+const PIECE = struct({
+  defectId: 'string',
+  startMs: 'long',
+  revision: 'int',
+  chargeFromMs: 'long',
+  announced: 'string',
+});
 /** A defect that its detector has open. */
 const HELD = struct({
   told: transition,
@@ -39,6 +46,7 @@ const FIELDS = {
   held: map(HELD),
   /** Defects that suppress others and have ended: one that opens later may have begun under them. */
   past: list(PAST),
+  breaks: BREAKS,
   timeline: struct(TIMELINE_FIELDS),
 } as const;
 
@@ -53,14 +61,15 @@ const NONE: readonly StreamDefect[] = [];
 /** Where a step's records go, and what they all say. */
 type Report = Surroundings & {
   readonly state: State;
+  readonly config: unknown;
   readonly sealedMs: number;
   readonly out: StreamDefect[];
 };
 
 export const precedence: Reducer<State, Transition | StreamStep | TransportStep, StreamDefect> = {
   name: 'precedence',
-  state: structCodec({ version: 5, fields: FIELDS }),
-  init: () => ({ told: [], held: new Map(), past: [], timeline: newTimeline() }),
+  state: structCodec({ version: 6, fields: FIELDS }),
+  init: () => ({ told: [], held: new Map(), past: [], breaks: [], timeline: newTimeline() }),
   step(state, input, context) {
     if (input.kind === 'timer') return NOTHING;
     const given = input.value;
@@ -95,6 +104,7 @@ function resolve(
 ): readonly StreamDefect[] {
   const { timeline } = state;
   const { sealedUpToMs } = context;
+  if (step.kind === 'transport') takeAnnouncements(state.breaks, step.chunk);
   const isAnchored =
     step.kind === 'features' && takeChunk(timeline, step.chunk, step.coveredToMs, timeMs, sealedUpToMs);
   // nearly always: nothing was told, nothing is held
@@ -103,7 +113,8 @@ function resolve(
   const out: StreamDefect[] = [];
   const around = { step, timeline, timeMs, configHash: context.configHash };
   if (isAnchored) out.push(anchorRecord(around));
-  const report: Report = { ...around, state, sealedMs: sealedPresentationMs(timeline, sealedUpToMs), out };
+  const sealedMs = sealedPresentationMs(timeline, sealedUpToMs);
+  const report: Report = { ...around, state, config: context.config, sealedMs, out };
   const told = state.told;
   state.told = [];
   // A point holds back what began before it as well: it is looked at first.
@@ -114,7 +125,9 @@ function resolve(
   else if (step.why === 'new-probe-run') {
     state.timeline = newTimeline();
     state.past = [];
+    state.breaks = [];
   }
+  if (step.kind !== 'interrupted') announce(report);
   return out;
 }
 
@@ -170,6 +183,7 @@ function onPoint(told: Transition, report: Report): void {
     startMs,
     revision: 1,
     chargeFromMs: Math.max(startMs, sealedMs),
+    announced: announcedFor(type, startMs, report)?.kind ?? '',
   };
   report.out.push(defectRecord('point', piece, told, reason, startMs, 0, report));
 }
@@ -238,12 +252,14 @@ function isWhole(one: Held, toMs: number): boolean {
 }
 
 function openPiece(one: Held, startMs: number, badToMs: number, report: Report): void {
-  const { reason } = one.told;
+  const { type, reason } = one.told;
+  const meant = announcedFor(type, startMs, report);
   one.piece = {
     defectId: defectIdOf(report.step, one.told, startMs),
     startMs,
     revision: 1,
-    chargeFromMs: Math.max(startMs, report.sealedMs),
+    chargeFromMs: Math.max(startMs, report.sealedMs, meant?.endMs ?? startMs),
+    announced: meant?.kind ?? '',
   };
   emit('open', one, reason, null, badToMs, report);
 }
@@ -269,6 +285,36 @@ function emit(
   const whole = piece.startMs === told.startMs && (endMs === null || endMs === told.endMs);
   const durationMs = whole ? told.durationMs : Math.max(0, badToMs - piece.startMs);
   report.out.push(defectRecord(event, piece, told, reason, endMs, durationMs, report));
+}
+
+/** What is told of a defect changes where an announcement comes after it, and where it outlasts what was announced. */
+function announce(report: Report): void {
+  for (const one of inOrder(report.state.held)) {
+    const { piece, told } = one;
+    if (piece === null) continue;
+    const badToMs = report.step.coveredToMs - told.joinMs;
+    const meant = announcedFor(told.type, piece.startMs, report);
+    const announced = meant !== null && badToMs <= meant.endMs + BESIDE_MS ? meant.kind : '';
+    if (announced === piece.announced) continue;
+    const reason =
+      announced === ''
+        ? `${told.reason}; it outlasts what was announced (${piece.announced})`
+        : `${told.reason}; announced (${announced})`;
+    piece.announced = announced;
+    piece.revision += 1;
+    emit('update', one, reason, null, told.startMs + told.durationMs, report);
+  }
+}
+
+function announcedFor(
+  type: string,
+  startMs: number,
+  { state, step, timeline, timeMs, config }: Report,
+): Break | null {
+  const atMs = programTimeOf(timeline, startMs) ?? timeMs - (step.coveredToMs - startMs);
+  const toMs = offAirToMs(config, step.scope, atMs);
+  if (toMs !== null) return { kind: 'off-air', startMs, endMs: startMs + toMs - atMs };
+  return breakAt(state.breaks, type, startMs);
 }
 
 /** By the point at which each was known; there what closes goes first, then by rank. Each type keeps its own order. */

@@ -101,6 +101,11 @@ function openWindow(state: State, scope: StreamScope, timeMs: number): readonly 
 
 function takeDefect(state: State, defect: StreamDefect): void {
   if (defect.event === 'anchor') return;
+  // What was announced is as it should be.
+  if (defect.announced !== '') {
+    state.defects.delete(defect.defectId);
+    return;
+  }
   const severity = SEVERITIES.find((one) => one === defect.severity) ?? 'medium';
   const { type, startMs, endMs } = defect;
   state.defects.set(defect.defectId, { type, severity, startMs, endMs });

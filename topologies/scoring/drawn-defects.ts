@@ -42,6 +42,7 @@ export function defectRecord(told: Told): StreamDefect {
     evidenceLastOffset: 0,
     configHash: 'default',
     offsetMs: null,
+    announced: '',
     ...told,
   };
 }

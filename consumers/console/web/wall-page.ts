@@ -61,7 +61,7 @@ function Tile({ stream, audience }: { readonly stream: StreamTile; readonly audi
     .join(' · ');
   return html`<article class=${`tile ${stream.status}`}>
     <header><span class="badge" aria-hidden="true">${symbol}</span><h2>${stream.programmeId}</h2><small>${place}</small></header>
-    <p class="state">${stream.defects.length > 0 ? stream.defects.map((one) => html`<span class=${`trouble ${one.severity}`} title=${one.reason}>${words(one.type)} <small>${duration(Math.max(0, Date.now() - one.detectedAtMs))}</small></span>`) : stream.status === 'good' ? text : `${text}: ${stream.statusReason}`}</p>
+    <p class="state">${stream.defects.length > 0 ? stream.defects.map((one) => html`<span class=${`trouble ${one.announced === '' ? one.severity : 'low'}`} title=${one.reason}>${words(one.type)}${one.announced === '' ? '' : ` (${one.announced})`} <small>${duration(Math.max(0, Date.now() - one.detectedAtMs))}</small></span>`) : stream.status === 'good' ? text : `${text}: ${stream.statusReason}`}</p>
     <${History} past=${stream.past} />
     <footer>
       <span title="viewers now">${orDash(audience?.concurrent, (n) => `${n} viewers`)}</span>
