@@ -9,6 +9,7 @@ import { messageOf } from '../../schemas/errors.ts';
 import { type ChildLimits, limitedCommand, watchLimits } from './child-limits.ts';
 import { decoderArguments, decoderEnvironment, type TrackChoice } from './ffmpeg-command.ts';
 import type { DecoderInput } from './input-source.ts';
+import { markOf } from './picture-marks.ts';
 import {
   CONCEALMENT,
   NO_NOTES,
@@ -96,10 +97,6 @@ export function startDecoder(options: DecoderOptions): Decoder {
 
 const LINE_CHARS_MAX = 1000;
 const LINES_KEPT = 30;
-/** What the decoder says of each picture before it writes it, by the filter `showinfo`. */
-const MARK = /^\[Parsed_showinfo_\d+ @ [^\]]*\] \[info\] n: *\d+ pts:/;
-/** The rest of what that filter says. */
-const MARK_OTHER = /^\[Parsed_showinfo_\d+ @ /;
 
 /** What ffmpeg says while it decodes: kept within bounds, errors counted and placed between pictures. */
 export class DecoderMessages {
@@ -207,18 +204,18 @@ export class DecoderMessages {
   }
 
   #take(line: string): void {
-    if (MARK.test(line)) {
+    const mark = markOf(line);
+    if (mark !== null) {
       // Counted here: the decoder's own number starts again when the size of the pictures changes.
       if (this.#errorCount > this.#errorsTaken) this.#errorsAtMark.set(this.#marked, this.#errorCount);
       // Before the first picture, a decoder that joins a stream complains of what it has missed.
       if (this.#isDamaged && this.#marked > 0) this.#damagedMarks.add(this.#marked);
       this.#isDamaged = false;
-      const notes = this.#notes.picture(line);
+      const notes = this.#notes.picture(mark);
       if (notes.isKey || notes.damage !== 0) this.#notesAtMark.set(this.#marked, notes);
       this.#marked++;
       return;
     }
-    if (MARK_OTHER.test(line)) return;
     this.#notes.message(line);
     if (/^\[info\] (Input|Output) #/.test(line)) this.#inInput = line.startsWith('[info] Input');
     if (this.#inInput && /^\[info\]\s+Stream #0:\d+.*: (Video|Audio): /.test(line)) {

@@ -5,6 +5,7 @@ import { trackSkewMsMax } from './chunker.ts';
 import { PICTURE_HEIGHT_PX, PICTURE_WIDTH_PX } from './frame-analysis.ts';
 import type { DecoderInput } from './input-source.ts';
 import { LOOK_INTERVAL_S, LOOK_LINE_STEP } from './picture-look.ts';
+import { MARK_FILTER } from './picture-marks.ts';
 
 /** Which tracks to decode: both where present, or one alone when the other never delivers. */
 export type TrackChoice = 'both' | 'video' | 'audio';
@@ -114,13 +115,13 @@ const BOUNDS = ['-max_pixels', '134217728', '-max_alloc', '536870912'];
  */
 function pictureArguments(): string[] {
   const scale = `scale=${PICTURE_WIDTH_PX}:${PICTURE_HEIGHT_PX}:flags=area+bitexact+accurate_rnd:out_range=tv`;
-  const marks = 'sidedata=mode=delete,showinfo=checksum=0';
   const sometimes = `select=isnan(prev_selected_t)+gte(t-prev_selected_t\\,${LOOK_INTERVAL_S})`;
   const lines = Array.from({ length: Math.log2(LOOK_LINE_STEP) }, () => 'field=top').join(',');
   return [
-    ...['-filter:v:0', `${scale},format=yuv420p,${marks}`],
+    ...['-filter:v:0', `${scale},format=yuv420p,${MARK_FILTER}`],
     ...['-filter:v:1', `${sometimes},${lines},extractplanes=y,format=gray`],
-    ...['-c:v', 'rawvideo', '-fps_mode:v', 'passthrough'],
+    // One thread: copying a picture out is no work to be shared, and sharing it costs more.
+    ...['-c:v', 'rawvideo', '-threads:v', '1', '-fps_mode:v', 'passthrough'],
     ...['-enc_time_base:v', `1:${PICTURE_TICKS_PER_S}`],
   ];
 }

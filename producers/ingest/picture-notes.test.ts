@@ -21,8 +21,7 @@ function check(codec: string, pictures: string, expected: string): void {
       const lines: { readonly [key: string]: string } = { c: CORRUPT, l: LOST, e: COMPLAINT };
       taker.message(lines[message] ?? conceals(message));
     }
-    const type = kind === 'K' ? 'I' : kind!.toUpperCase();
-    const notes = taker.picture(`n: 1 pts: 1 iskey:${kind === 'K' ? 1 : 0} type:${type} `);
+    const notes = taker.picture({ isKey: kind === 'K', isBetween: kind === 'b' });
     assert.equal(notes.isKey, kind === 'K');
     drawn += notes.damage === DAMAGE.lasting ? '#' : notes.damage === DAMAGE.passing ? 'x' : '.';
   }
@@ -80,10 +79,10 @@ test('decoders that do not tell the kind: too near to a key picture it is in it,
 test('what H.264 complains of without concealing anything does not show', () => {
   const taker = new PictureNoteTaker();
   taker.stream('[info]   Stream #0:0: Video: h264');
-  taker.picture('n: 0 pts: 0 iskey:1 type:I ');
+  taker.picture({ isKey: true, isBetween: false });
   taker.message('[h264 @ 0x1] [error] mmco: unref short failure');
   taker.message('[warning] x.ts: corrupt input packet in stream 1');
-  assert.equal(taker.picture('n: 1 pts: 1 iskey:0 type:P ').damage, 0);
+  assert.equal(taker.picture({ isKey: false, isBetween: false }).damage, 0);
   taker.message('[h264 @ 0x1] [error] Frame num gap 5 3');
-  assert.equal(taker.picture('n: 2 pts: 2 iskey:0 type:P ').damage, DAMAGE.lasting);
+  assert.equal(taker.picture({ isKey: false, isBetween: false }).damage, DAMAGE.lasting);
 });

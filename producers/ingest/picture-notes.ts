@@ -6,6 +6,8 @@
  * in what follows it; the kind of the picture, which decoders that conceal tell, and the delay decide.
  */
 
+import type { PictureMark } from './picture-marks.ts';
+
 /** How a picture is damaged. */
 export const DAMAGE = {
   /** It alone, and perhaps its neighbours: other pictures are not made of it. */
@@ -69,16 +71,14 @@ export class PictureNoteTaker {
     else if (PICTURE_DECODER.test(line)) this.#errors |= errorIn(line);
   }
 
-  /** The next picture is given out; `mark` is how `showinfo` announces it. */
-  picture(mark: string): PictureNotes {
+  /** The next picture is given out. */
+  picture({ isKey, isBetween }: PictureMark): PictureNotes {
     const at = this.#picture++;
-    const isKey = MARK_KEY.test(mark);
     const errors = this.#errors & ~ERROR.lost;
     const hasLost = (this.#errors & ERROR.lost) !== 0;
     const isCorrupt = this.#isCorrupt;
     this.#errors = 0;
     this.#isCorrupt = false;
-    const isBetween = MARK_BETWEEN.test(mark);
     if (isBetween) this.#between = at;
     const isSilent = this.#isSilentLoss(at, isKey, hasLost, errors);
     // Before the first picture, a decoder that joins a stream complains of what it has missed.
@@ -163,8 +163,6 @@ const SILENT_REORDERED_PICTURES = 5;
 /** What was told of so long before a key picture lies before it. */
 const LOST_BEFORE_KEY = 2;
 
-const MARK_KEY = / iskey:1 /;
-const MARK_BETWEEN = / type:B/;
 /** What ffmpeg says before a picture that its decoder gives out as corrupt, and before it decodes a packet with a gap. */
 const CORRUPT_PICTURE = / corrupt decoded frame in stream \d+$/;
 const LOST_PACKET = / corrupt input packet in stream (\d+)$/;
