@@ -6,7 +6,12 @@
 export class IsoSampleReader {
   readonly #videoTracks: Set<number>;
   #header: Uint8Array = new Uint8Array(0);
-  #box: { readonly type: string; readonly parts: Uint8Array[]; left: number; isKept: boolean } | null = null;
+  #box: {
+    readonly type: string;
+    readonly parts: Uint8Array[];
+    left: number;
+    readonly isKept: boolean;
+  } | null = null;
   #videoBytes = 0;
   #allBytes = 0;
 
@@ -24,30 +29,28 @@ export class IsoSampleReader {
     let at = 0;
     while (at < bytes.length) {
       if (this.#box === null) {
-        const missing = HEADER_BYTES - this.#header.length;
-        this.#header = joined([this.#header, bytes.subarray(at, at + missing)]);
-        at += missing;
-        if (this.#header.length === HEADER_BYTES) this.#begin();
+        const part = bytes.subarray(at, at + headerBytesOf(this.#header) - this.#header.length);
+        this.#header = joined([this.#header, part]);
+        at += part.length;
+        if (this.#header.length === headerBytesOf(this.#header)) this.#begin();
         continue;
       }
       const part = bytes.subarray(at, at + Math.min(this.#box.left, bytes.length - at));
       if (this.#box.isKept) this.#box.parts.push(part.slice());
       this.#box.left -= part.length;
       at += part.length;
-      if (this.#box.left <= 0) this.#end();
+      if (this.#box.left === 0) this.#end();
     }
   }
 
   #begin(): void {
     const { size, type, bytes } = boxAt(this.#header, 0);
-    const isRead = type === 'moof' || type === 'moov';
-    const payload = size === 0 ? Number.POSITIVE_INFINITY : Math.max(0, size - HEADER_BYTES);
-    this.#box = { type, parts: [], left: payload, isKept: isRead && payload <= BOX_BYTES_MAX };
-    // The rest of a header with a long size belongs to what is skipped.
-    if (this.#box.isKept && bytes > 8) this.#box.isKept = false;
-    else if (this.#box.isKept) this.#box.parts.push(this.#header.slice(8));
     this.#header = new Uint8Array(0);
-    if (this.#box.left <= 0) this.#end();
+    // 0: up to the end; less than the header is none, and nothing tells where the next one is.
+    const left = size < bytes ? Number.POSITIVE_INFINITY : size - bytes;
+    const isRead = type === 'moof' || type === 'moov';
+    this.#box = { type, parts: [], left, isKept: isRead && left <= BOX_BYTES_MAX };
+    if (left === 0) this.#end();
   }
 
   #end(): void {
@@ -80,7 +83,11 @@ export class IsoSampleReader {
   }
 }
 
-const HEADER_BYTES = 16;
+/** Size and type; behind them the size again, where 32 bits do not hold it. */
+function headerBytesOf(beginning: Uint8Array): number {
+  return beginning.length >= 8 && word(beginning, 0) === 1 ? 16 : 8;
+}
+
 const BOX_BYTES_MAX = 4 * 1024 * 1024;
 
 /** `default_sample_size` of a `tfhd`; 0 where it has none. */
