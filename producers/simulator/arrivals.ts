@@ -33,6 +33,11 @@ export function* arrivals(options: ArrivalOptions, random: SeededRandom): Genera
   }
 }
 
+/** Whether somebody who comes then is of the audience that was there when the run began. */
+export function isThereAtStart(arrivalMs: number, startMs: number): boolean {
+  return arrivalMs < startMs + FIRST_ARRIVALS_MS;
+}
+
 /** How many watch at this moment, thousandths of the height of the day; straight lines between full hours UTC. */
 export function sharePermille(shape: DayShape, atMs: number): number {
   if (shape === 'flat') return 1000;

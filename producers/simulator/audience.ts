@@ -8,7 +8,7 @@
  */
 import { MinHeap } from '../../runtime/min-heap.ts';
 import { SeededRandom } from '../../runtime/seeded-random.ts';
-import { arrivals } from './arrivals.ts';
+import { arrivals, isThereAtStart } from './arrivals.ts';
 import { isInCohort, type PlacedIncident, placeIncidents } from './incidents.ts';
 import { LabelKeeper } from './labels.ts';
 import {
@@ -169,6 +169,8 @@ function takeSeat(
     incidents: own.filter(({ kind }) => kind !== 'encoder-freeze'),
     random: random.fork('viewing'),
     arrivalMs,
+    // Of those who are there at some moment, nearly all have stayed: so the audience has its size from the first minute on.
+    mayLookIn: !isThereAtStart(arrivalMs, options.startMs),
     untilMs: options.untilMs,
     onStretch: own.length === 0 ? () => {} : (stretch) => keeper.observe(own, stretch),
   });

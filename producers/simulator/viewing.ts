@@ -63,6 +63,8 @@ export type ViewingOptions = {
   readonly incidents: readonly PlacedIncident[];
   readonly random: SeededRandom;
   readonly arrivalMs: number;
+  /** May leave again after some seconds; true when left out. */
+  readonly mayLookIn?: boolean;
   /** Nothing happens from here on, Unix ms. */
   readonly untilMs: number;
   /** Sees everything; called before the events of the moment that it leads to. */
@@ -116,7 +118,8 @@ class Attempt {
     const prerollAds = person.chance(PREROLL_PERMILLE) ? person.between(1, 3) : 0;
     this.#playback = new Playback(options.viewer, options.incidents, delivery, session.startMs, prerollAds);
     this.#muted = person.chance(MUTED_START_PERMILLE);
-    this.#leaveMs = session.startMs + stayMs(person, options.arrivalMs === session.startMs);
+    this.#leaveMs =
+      session.startMs + stayMs(person, options.mayLookIn !== false && options.arrivalMs === session.startMs);
     this.#nextActionMs = session.startMs + exponentialMs(person, ACTION_MS_MEAN);
     this.#nextHeartbeatMs = session.startMs;
   }
@@ -260,8 +263,8 @@ class Attempt {
 }
 
 /** A quarter look in only, the others stay for minutes. */
-function stayMs(random: SeededRandom, isFirst: boolean): number {
-  const looksIn = random.chance(LOOK_IN_PERMILLE) && isFirst;
+function stayMs(random: SeededRandom, mayLookIn: boolean): number {
+  const looksIn = random.chance(LOOK_IN_PERMILLE) && mayLookIn;
   return looksIn ? random.between(5_000, 30_000) : exponentialMs(random, SESSION_MS_MEAN);
 }
 

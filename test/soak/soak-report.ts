@@ -84,7 +84,7 @@ const HOW = [
   '',
   '- **The long-lived process** is the first one that was started. It is never killed or stopped, and meets everything',
   '  else: suspension, black holes, brokers that go away, tasks that are taken from it and given back. The table is its own.',
-  '- **Live heap** is `heapUsed` after two full collections, the least of three looks half a second apart; what is judged',
+  '- **Live heap** is `heapUsed` after two full collections, the least of six looks half a second apart; what is judged',
   `  is the median of three minutes around minute ${JUDGED_FROM_MINUTE} against that of the last three. Compiled code is part of`,
   '  it, and shown beside it. V8 optimises a function the later the rarer it runs, and drops what has not run for long: in',
   '  these processes it has a tenth of the usual patience and drops nothing, so that they are as warm by then as after hours.',

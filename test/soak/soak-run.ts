@@ -104,7 +104,7 @@ const MINUTE_MS = 60_000;
 /** Faults begin no later than this in a minute; then everything settles, and memory is looked at. */
 const FAULTS_MS = 36_000;
 const PAUSE_MS_MAX = 6_000;
-const SAMPLES_A_MINUTE = 3;
+const SAMPLES_A_MINUTE = 6;
 const SAMPLE_PAUSE_MS = 500;
 
 async function endure(
