@@ -17,10 +17,35 @@ export type FfmpegAbilities = {
 };
 
 /**
- * Asks the ffmpeg behind a path. Throws {@link IngestError} when it does not run or is older than 5.1, which the decoder's
- * options need.
+ * Asks the ffmpeg behind a path, once in the life of this process. Throws {@link IngestError} when it does not run or is
+ * older than 5.1, which the decoder's options need.
  */
 export async function ffmpegAbilities(ffmpegPath: string): Promise<FfmpegAbilities> {
+  const known = KNOWN.get(ffmpegPath);
+  if (known !== undefined) return known;
+  const abilities = await ask(ffmpegPath);
+  KNOWN.set(ffmpegPath, abilities);
+  return abilities;
+}
+
+/** Throws {@link IngestError} that says what is lacking, when this ffmpeg cannot read this stream's input. */
+export function refuseUnreadable(spec: StreamSpec, ffmpegPath: string, abilities: FfmpegAbilities): void {
+  const kind = inputKindOf(spec.input);
+  const lacks = (what: string): never => {
+    throw new IngestError(
+      `${spec.input}: ${ffmpegPath} (${abilities.build}) was built without ${what}; install one that has it (Debian: apt-get install ffmpeg), or name its path in FFMPEG_BIN`,
+    );
+  };
+  const protocol = protocolOf(spec.input);
+  if (protocol !== null && !abilities.protocols.has(protocol)) lacks(`the protocol ${protocol}`);
+  if ((kind === 'web' || kind === 'playlist') && !abilities.protocols.has('http')) lacks('the protocol http');
+  if (/\.mpd$/i.test(spec.input.replace(/[?#].*$/, '')) && !abilities.demuxers.has('dash'))
+    lacks('DASH (libxml2)');
+}
+
+const KNOWN = new Map<string, FfmpegAbilities>();
+
+async function ask(ffmpegPath: string): Promise<FfmpegAbilities> {
   const build = await ffmpegBuild(ffmpegPath);
   const [protocols, demuxers, hls] = await Promise.all([
     textOf(ffmpegPath, '-protocols'),
@@ -40,21 +65,6 @@ export async function ffmpegAbilities(ffmpegPath: string): Promise<FfmpegAbiliti
     ),
     hlsOptions: new Set([...hls.matchAll(/^ +-(\w+)/gm)].map(([, name]) => name!)),
   };
-}
-
-/** Throws {@link IngestError} that says what is lacking, when this ffmpeg cannot read this stream's input. */
-export function refuseUnreadable(spec: StreamSpec, ffmpegPath: string, abilities: FfmpegAbilities): void {
-  const kind = inputKindOf(spec.input);
-  const lacks = (what: string): never => {
-    throw new IngestError(
-      `${spec.input}: ${ffmpegPath} (${abilities.build}) was built without ${what}; install one that has it (Debian: apt-get install ffmpeg), or name its path in FFMPEG_BIN`,
-    );
-  };
-  const protocol = protocolOf(spec.input);
-  if (protocol !== null && !abilities.protocols.has(protocol)) lacks(`the protocol ${protocol}`);
-  if ((kind === 'web' || kind === 'playlist') && !abilities.protocols.has('http')) lacks('the protocol http');
-  if (/\.mpd$/i.test(spec.input.replace(/[?#].*$/, '')) && !abilities.demuxers.has('dash'))
-    lacks('DASH (libxml2)');
 }
 
 async function ffmpegBuild(ffmpegPath: string): Promise<string> {
