@@ -26,13 +26,13 @@ export async function followConfiguration(
   const { port, codec, clock, onConfiguration, onProblem } = options;
   const ending = new AbortController();
   const known = Promise.withResolvers<void>();
-  let latest: { readonly hash: string; readonly body: string } | null = null;
+  let latest: { readonly hash: string; readonly config: unknown } | null = null;
   let told: string | null = null;
   let isKnown = false;
   const tell = (): void => {
     if (isKnown && told === (latest?.hash ?? null)) return;
     told = latest?.hash ?? null;
-    onConfiguration(latest === null ? null : JSON.parse(latest.body));
+    onConfiguration(latest?.config ?? null);
     isKnown = true;
     known.resolve();
   };
@@ -45,8 +45,14 @@ export async function followConfiguration(
       async onRecord({ value }) {
         if (value === null) return false;
         const entry = await decodeFollowed(codec, clock, TOPIC, value);
-        if (entry instanceof SchemaError) onProblem(`a configuration cannot be read: ${entry.message}`);
-        else if (entry.kind === KIND) latest = { hash: entry.contentHash, body: entry.body };
+        if (entry instanceof SchemaError) {
+          onProblem(`a configuration cannot be read: ${entry.message}`);
+        } else if (entry.kind === KIND) {
+          const config = parsed(entry.body);
+          if (config === undefined)
+            onProblem(`configuration ${entry.contentHash} is no JSON: it is left out`);
+          else latest = { hash: entry.contentHash, config };
+        }
         return false;
       },
       onCaughtUp: (isCaughtUp) => {
@@ -73,4 +79,13 @@ export async function followConfiguration(
       await running;
     },
   };
+}
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
