@@ -79,6 +79,11 @@ suite('transports, side by side: they wait more than they work', { concurrency: 
     await survives({ input, listen: true }, [...FLV, input]);
   });
 
+  test('RTMP, asking a server', { skip: lacks('rtmp://x/') }, async () => {
+    const input = `rtmp://127.0.0.1:${await freePort('tcp')}/live/x`;
+    await survives({ input }, [...FLV, '-listen', '1', input]);
+  });
+
   test('SRT, waiting for a sender', { skip: lacks('srt://x/') }, async () => {
     const input = `srt://127.0.0.1:${await freePort('udp')}`;
     await survives({ input, listen: true }, [...TS, '-f', 'mpegts', input]);
