@@ -215,12 +215,24 @@ function askOnce(
     request.on('error', (error: NodeJS.ErrnoException) => {
       if (request.reusedSocket && error.code === 'ECONNRESET') return fail(new StaleConnection());
       if (signal.aborted) return fail(new FetchFailure('abandoned', 'nobody waits for it any more'));
-      fail(
-        new FetchFailure('unreachable', `${shown(url)} cannot be reached (${error.code ?? error.message})`),
-      );
+      fail(new FetchFailure('unreachable', whyUnreachable(url, error)));
     });
     request.end();
   });
+}
+
+/** Codes of OpenSSL for a certificate that nobody who is trusted has signed. */
+const UNTRUSTED =
+  /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET_ISSUER_CERT(_LOCALLY)?|VERIFY_LEAF_SIGNATURE)|CERT_UNTRUSTED)$/;
+
+function whyUnreachable(url: URL, { code, message }: NodeJS.ErrnoException): string {
+  if (code !== undefined && UNTRUSTED.test(code)) {
+    return `the certificate of ${url.host} is not trusted (${code}); if it is meant, name a file with the certificate of who signed it in NODE_EXTRA_CA_CERTS`;
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return `the certificate of ${url.host} is for another name (${code}); ask for it under the name that the certificate has`;
+  }
+  return `${shown(url)} cannot be reached (${code ?? message})`;
 }
 
 function unescaped(text: string): string {

@@ -1,7 +1,9 @@
 /** For tests: an HTTP origin on the loopback that answers as it is told and counts who connects. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TestCertificate } from './testing-certificate.ts';
 
 export type TestAnswer = {
   readonly status?: number;
@@ -11,7 +13,7 @@ export type TestAnswer = {
 
 export type TestOrigin = {
   readonly port: number;
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or `https:` where it has a certificate. */
   readonly url: string;
   /** `127.0.0.1:PORT`, as an allow-list has it. */
   readonly allow: string;
@@ -33,17 +35,21 @@ export type TestHandler = (
   response: ServerResponse,
 ) => TestAnswer | null | undefined;
 
-export async function startTestOrigin(handler: TestHandler): Promise<TestOrigin> {
+export async function startTestOrigin(
+  handler: TestHandler,
+  certificate?: TestCertificate,
+): Promise<TestOrigin> {
   let server: Server | null = null;
   const listen = async (port: number): Promise<number> => {
-    server = createServer((request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       const path = request.url ?? '';
       origin.asked.push(path);
-      const answer = handler(path, request, response);
-      if (answer === undefined) return;
-      response.writeHead(answer === null ? 404 : (answer.status ?? 200), { ...answer?.headers });
-      response.end(answer?.body ?? '');
-    });
+      const given = handler(path, request, response);
+      if (given === undefined) return;
+      response.writeHead(given === null ? 404 : (given.status ?? 200), { ...given?.headers });
+      response.end(given?.body ?? '');
+    };
+    server = certificate === undefined ? createServer(answer) : createSecureServer(certificate, answer);
     server.on('connection', () => origin.connections++);
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
@@ -70,5 +76,6 @@ export async function startTestOrigin(handler: TestHandler): Promise<TestOrigin>
     stop: close,
   };
   const port = await listen(0);
-  return Object.assign(origin, { port, url: `http://127.0.0.1:${port}`, allow: `127.0.0.1:${port}` });
+  const scheme = certificate === undefined ? 'http' : 'https';
+  return Object.assign(origin, { port, url: `${scheme}://127.0.0.1:${port}`, allow: `127.0.0.1:${port}` });
 }
