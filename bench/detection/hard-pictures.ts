@@ -274,7 +274,10 @@ async function interlaced(workshop: Workshop, random: SeededRandom): Promise<Sho
     args: ['-c:v', 'mpeg2video', '-b:v', '1200k', '-bf', '2', '-flags', '+ildct+ilme+bitexact'],
   };
   const pictures = await contentPictures(workshop, random.pick(['city', 'pattern']), SMALL, random);
-  return shown(pictures, [`tinterlace=mode=${random.pick(['interleave_top', 'interleave_bottom'])}`], codec);
+  // Of two pictures in a row the fields of one: 50 fields per second, whatever the content's rate.
+  const fields = `tinterlace=mode=${random.pick(['interleave_top', 'interleave_bottom'])}`;
+  const filters = ['settb=1/50', 'setpts=N', 'fps=50', fields, 'fps=25'];
+  return { ...shown(pictures, filters, codec), framesPerSecond: 25 };
 }
 
 /** White for a picture or two, now and then, and pictures turned about. */

@@ -91,7 +91,14 @@ export function droppedPictures(
   }
   const at = (picture: number): number => Math.round((picture * 1_000) / framesPerSecond);
   return {
-    filter: `select='not(${absent.map((picture) => `eq(n,${picture})`).join('+')})'`,
+    filter: `select='not(${sumOf(absent.map((picture) => `eq(n,${picture})`))})'`,
     truth: { type: 'video-frame-drop', startMs: at(absent[0]!), endMs: at(absent.at(-1)! + 1) },
   };
+}
+
+/** In pairs of pairs: ffmpeg takes no more than about a hundred terms in a row. */
+function sumOf(terms: readonly string[]): string {
+  if (terms.length <= 1) return terms[0] ?? '0';
+  const middle = terms.length >> 1;
+  return `(${sumOf(terms.slice(0, middle))}+${sumOf(terms.slice(middle))})`;
 }

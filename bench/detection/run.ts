@@ -15,31 +15,41 @@ export type RunOptions = {
   readonly onFile: (result: FileResult, done: number, total: number) => void;
 };
 
-/** All files, `jobs` at a time; results in the order of `orders`. */
+/** All files, `jobs` at a time; results in the order of `orders`. A file that fails ends it when all others are done. */
 export async function runAll(
   workshop: Workshop,
   orders: readonly MediaOrder[],
   { jobs, withPeers, onFile }: RunOptions,
 ): Promise<readonly FileResult[]> {
   const results: FileResult[] = [];
+  const failures: Error[] = [];
   let [next, done] = [0, 0];
+  const look = async (order: MediaOrder): Promise<FileResult> => {
+    const file = await order.make(workshop);
+    const found = await defectsIn(workshop, file, order.config);
+    const peers = withPeers ? await askPeers(workshop, file) : null;
+    const { id, kind, what } = order;
+    return { id, kind, what, durationMs: file.durationMs, truths: file.truths, found, peers };
+  };
   const work = async (): Promise<void> => {
     for (;;) {
       workshop.signal.throwIfAborted();
       const at = next++;
       const order = orders[at];
       if (order === undefined) return;
-      const file = await order.make(workshop);
-      const found = await defectsIn(workshop, file, order.config);
-      const peers = withPeers ? await askPeers(workshop, file) : null;
-      const { id, kind, what } = order;
-      const result = { id, kind, what, durationMs: file.durationMs, truths: file.truths, found, peers };
-      results[at] = result;
-      done += 1;
-      onFile(result, done, orders.length);
+      try {
+        const result = await look(order);
+        results[at] = result;
+        done += 1;
+        onFile(result, done, orders.length);
+      } catch (cause) {
+        workshop.signal.throwIfAborted();
+        failures.push(new Error(order.id, { cause }));
+      }
     }
   };
   await Promise.all(Array.from({ length: jobs }, work));
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} files could not be judged`);
   return results;
 }
 
