@@ -102,10 +102,11 @@ const WARM_EARLY = [
 
 const MINUTE_MS = 60_000;
 /** Faults begin no later than this in a minute; then everything settles, and memory is looked at. */
-const FAULTS_MS = 36_000;
+const FAULTS_MS = 30_000;
 const PAUSE_MS_MAX = 6_000;
-const SAMPLES_A_MINUTE = 6;
-const SAMPLE_PAUSE_MS = 500;
+/** For longer than a window of 10 s lasts: how much waits to be judged depends on where in it one looks. */
+const SAMPLES_A_MINUTE = 12;
+const SAMPLE_PAUSE_MS = 1_000;
 
 async function endure(
   cast: SoakCast,

@@ -4,6 +4,7 @@ import type { ReportContext } from '../../producers/collector/normalise.ts';
 import { normaliseEventBody, normaliseQuery } from '../../producers/collector/normalise-cmcd.ts';
 import { normaliseJson } from '../../producers/collector/normalise-json.ts';
 import { audience, type Beacon } from '../../producers/simulator/audience.ts';
+import { DEFAULT_POPULATION, type Population } from '../../producers/simulator/population.ts';
 import { partitionOf } from '../../runtime/partitioner.ts';
 import type { PlaybackEvent } from '../../schemas/records.ts';
 import { type Saying, type SpeechOptions, type SpokenRecord, spoil } from '../chaos/speech.ts';
@@ -51,12 +52,19 @@ class Players {
   }
 
   #begin(startMs: number): Iterator<Beacon> {
-    const programmes = this.#programmes.map((name) => ({ programmeId: name, contentId: name, weight: 1 }));
+    const programmes = this.#programmes
+      .slice(0, WATCHED_MAX)
+      .map((name) => ({ programmeId: name, contentId: name, weight: 1 }));
     const seed = this.#options.random.below(2 ** 31);
     const untilMs = Number.POSITIVE_INFINITY;
-    const beacons = audience({ seed, viewers: this.#viewers, programmes, startMs, untilMs })[
-      Symbol.iterator
-    ]();
+    const beacons = audience({
+      seed,
+      viewers: this.#viewers,
+      programmes,
+      population: FEW_KINDS,
+      startMs,
+      untilMs,
+    })[Symbol.iterator]();
     this.#advance(beacons);
     return beacons;
   }
@@ -73,6 +81,16 @@ class Players {
     return { topic: 'playback-events', partition: partitionOf(key, partitions), key, value, headers: [] };
   }
 }
+
+/** Programmes that anybody watches. */
+const WATCHED_MAX = 12;
+/** One CDN, two providers and devices, three players: what is kept of a cohort is there after some minutes, and grows no more. */
+const FEW_KINDS: Population = {
+  cdns: DEFAULT_POPULATION.cdns.slice(0, 1),
+  isps: DEFAULT_POPULATION.isps.slice(0, 2),
+  devices: DEFAULT_POPULATION.devices.slice(0, 2),
+  players: DEFAULT_POPULATION.players.filter(({ weight }) => weight === 30 || weight === 12),
+};
 
 function eventsOf({ form, text, viewer }: Beacon, receivedAtMs: number): readonly PlaybackEvent[] {
   const context: ReportContext = {
