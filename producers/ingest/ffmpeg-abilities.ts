@@ -18,12 +18,16 @@ export type FfmpegAbilities = {
 
 /**
  * Asks the ffmpeg behind a path, once in the life of this process. Throws {@link IngestError} when it does not run or is
- * older than 5.1, which the decoder's options need.
+ * older than 5.1, which the decoder's options need. Where all inputs are files (`forFiles`) it is asked for its build
+ * alone: what it has for networks does not matter, and each question costs as much as decoding a second of video.
  */
-export async function ffmpegAbilities(ffmpegPath: string): Promise<FfmpegAbilities> {
+export async function ffmpegAbilities(ffmpegPath: string, forFiles = false): Promise<FfmpegAbilities> {
   const known = KNOWN.get(ffmpegPath);
   if (known !== undefined) return known;
-  const abilities = await ask(ffmpegPath);
+  const build = BUILDS.get(ffmpegPath) ?? (await ffmpegBuild(ffmpegPath));
+  BUILDS.set(ffmpegPath, build);
+  if (forFiles) return { build, protocols: NONE, demuxers: NONE, hlsOptions: NONE };
+  const abilities = await ask(ffmpegPath, build);
   KNOWN.set(ffmpegPath, abilities);
   return abilities;
 }
@@ -44,9 +48,10 @@ export function refuseUnreadable(spec: StreamSpec, ffmpegPath: string, abilities
 }
 
 const KNOWN = new Map<string, FfmpegAbilities>();
+const BUILDS = new Map<string, string>();
+const NONE: ReadonlySet<string> = new Set();
 
-async function ask(ffmpegPath: string): Promise<FfmpegAbilities> {
-  const build = await ffmpegBuild(ffmpegPath);
+async function ask(ffmpegPath: string, build: string): Promise<FfmpegAbilities> {
   const [protocols, demuxers, hls] = await Promise.all([
     textOf(ffmpegPath, '-protocols'),
     textOf(ffmpegPath, '-demuxers'),

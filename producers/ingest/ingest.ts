@@ -20,7 +20,7 @@ import { type Lookup, parseAllowRule } from './network-policy.ts';
 import { Probe } from './probe.ts';
 import type { ProbeContext, ProbeCounts, ProbeOutcome } from './probe-context.ts';
 import { createOutlet, type Outlet } from './stream-outlet.ts';
-import { parseStreamSpec, type StreamSpec, type StreamSpecInput } from './stream-spec.ts';
+import { inputKindOf, parseStreamSpec, type StreamSpec, type StreamSpecInput } from './stream-spec.ts';
 
 export type IngestOptions = {
   /** At least one; validated, defaults filled in. */
@@ -89,7 +89,8 @@ export async function startIngest(options: IngestOptions): Promise<Ingest> {
     .map(parseStreamSpec)
     .map((one) => ({ ...one, allow: [...one.allow, ...allow] }));
   refuseTwins(streams);
-  const abilities = await ffmpegAbilities(options.ffmpegPath);
+  const areFiles = streams.every(({ input }) => inputKindOf(input) === 'file');
+  const abilities = await ffmpegAbilities(options.ffmpegPath, areFiles);
   for (const stream of streams) refuseUnreadable(stream, options.ffmpegPath, abilities);
   const { clock, lookup } = options;
   const fetcher = createFetcher(lookup === undefined ? { clock } : { clock, lookup });

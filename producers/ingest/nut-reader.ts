@@ -39,6 +39,8 @@ export class NutReader {
   #tracks: NutTrack[] = [];
   #bytes: Uint8Array = EMPTY;
   #at = 0;
+  /** Where pieces are joined that no packet ends with; used again and again. */
+  #joined: Uint8Array = EMPTY;
   #started = false;
   #timeBases: { num: number; den: number }[] = [];
   #frameCodes: FrameCode[] = [];
@@ -57,10 +59,12 @@ export class NutReader {
       this.#bytes = bytes;
     } else {
       const rest = this.#bytes.subarray(this.#at);
-      const joined = new Uint8Array(rest.length + bytes.length);
-      joined.set(rest);
-      joined.set(bytes, rest.length);
-      this.#bytes = joined;
+      const length = rest.length + bytes.length;
+      if (this.#joined.length < length) this.#joined = new Uint8Array(2 * length);
+      // What is left may lie in there already: it is moved to the front.
+      this.#joined.set(rest);
+      this.#joined.set(bytes, rest.length);
+      this.#bytes = this.#joined.subarray(0, length);
     }
     this.#at = 0;
   }

@@ -14,7 +14,8 @@ const ASK_EVERY_MS = 1_000;
  * leaps ahead, which these formats have no signal for. Of HLS and DASH the segments tell, and the manifest says what it announced.
  */
 export class SourceSteps {
-  readonly #input: string;
+  /** Null for what is no file. */
+  readonly #path: string | null;
   readonly #timeline: StreamTimeline;
   readonly #manifest: ManifestProbe | null;
   #clock: TsClock | null = null;
@@ -22,7 +23,7 @@ export class SourceSteps {
   #askAtMs = 0;
 
   constructor(input: string, timeline: StreamTimeline, manifest: ManifestProbe | null = null) {
-    this.#input = input;
+    this.#path = inputKindOf(input) === 'file' ? filePathOf(input) : null;
     this.#timeline = timeline;
     this.#manifest = manifest;
   }
@@ -33,10 +34,10 @@ export class SourceSteps {
       this.#timeline.takeSteps();
       return this.#manifest.takeSteps();
     }
-    if (inputKindOf(this.#input) !== 'file') return NONE;
+    if (this.#path === null) return NONE;
     if (!this.#isOpen) {
       this.#isOpen = true;
-      this.#clock = await TsClock.open(filePathOf(this.#input));
+      this.#clock = await TsClock.open(this.#path);
     }
     if (this.#clock === null) return this.#timeline.takeSteps();
     if (ptsMs < this.#askAtMs) return NONE;
@@ -59,6 +60,7 @@ export class SourceSteps {
 
   /** The input is read from its beginning again, or no more. */
   async rewind(): Promise<void> {
+    if (this.#manifest?.isBetweenPeriods === true) this.#timeline.goOn();
     await this.#clock?.close();
     this.#clock = null;
     this.#isOpen = false;
