@@ -12,6 +12,7 @@ import { acquireLock, isAlive, processRef, tied } from './processes.mjs';
 
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const MODULES = path.join(ROOT, 'node_modules');
+const COMPILED = path.join(MODULES, '.cache', 'compiled');
 const STAMP = path.join(MODULES, '.everyview-stamp');
 const NODE_MIN = 20;
 const NODE_WANTED = 24;
@@ -245,7 +246,12 @@ function runScript(script, args) {
   const child = spawn(nodeBinary(), [...NODE_FLAGS, '--import', preload, path.join(ROOT, script), ...args], {
     detached: true,
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
-    env: { ...process.env, EVERYVIEW_LAUNCHER_FD: '3' },
+    env: {
+      ...process.env,
+      EVERYVIEW_LAUNCHER_FD: '3',
+      // Compiled sources are kept: starting takes a third of the time.
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? COMPILED,
+    },
   });
   child.stdio[3]?.on('error', () => {});
   let lastMs = 0;
