@@ -112,7 +112,9 @@ function resultOf(
   try {
     assert.ok(kind === 'ended' || kind === 'failed', kind);
     checkRecords(records, kind);
-    const limit = /the decoder (holds|has used)|come out of the decoder/.test(reason) ? reason : null;
+    const limit =
+      /the decoder (?:holds|has used)[^)]*|nothing has come out of the decoder[^)]*/.exec(reason)?.[0] ??
+      null;
     return {
       ...{ name, what, damages, kind, limit },
       hasFeatures: records.some(({ event }) => event === 'features'),
