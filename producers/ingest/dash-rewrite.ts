@@ -2,6 +2,7 @@
  * DASH manifests (ISO/IEC 23009-1) on their way to ffmpeg: cut down to one video and one audio representation, every address
  * replaced, and nothing left in it that would make ffmpeg ask elsewhere.
  */
+import type { HandedPeriod } from './dash-periods.ts';
 import type { Rendition } from './ladder.ts';
 import { childrenOf, parseXml, type XmlElement } from './xml-elements.ts';
 
@@ -38,14 +39,30 @@ export function dashRenditions(mpd: XmlElement): readonly Rendition[] {
   return named.reverse();
 }
 
-/** The manifest for ffmpeg. Of each period the representation `key` stays, or the best one where there is no such. */
+/**
+ * The manifest for ffmpeg, with one period. Of that the representation `key` stays, or the best one where there is no such.
+ */
 export function rewriteDash(
   mpd: XmlElement,
+  { element: period, closedMs }: HandedPeriod,
   manifestUrl: string,
   key: string | null,
   rewrite: RewriteDash,
 ): string {
-  return `<?xml version="1.0" encoding="UTF-8"?>\n${serialized(elementFor(mpd, manifestUrl, null, key, rewrite))}`;
+  const others = mpd.children.filter((child) => child.name !== 'Period');
+  const handed =
+    closedMs === null
+      ? { ...mpd, children: [...others, period] }
+      : withAttributes(
+          { ...mpd, children: [...others, withAttributes(period, lengthOf(closedMs))] },
+          {
+            type: 'static',
+            mediaPresentationDuration: secondsOf(closedMs),
+            minimumUpdatePeriod: null,
+            availabilityStartTime: null,
+          },
+        );
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${serialized(elementFor(handed, manifestUrl, null, key, rewrite))}`;
 }
 
 type Representation = Omit<Rendition, 'name'> & {
@@ -100,6 +117,24 @@ function elementFor(
       return [name, child === undefined ? value : rewrite.child(value, child)];
     });
   return { name: element.name, attributes: new Map(attributes), children, text: '' };
+}
+
+function lengthOf(closedMs: number): { readonly [name: string]: string } {
+  return { start: 'PT0S', duration: secondsOf(closedMs) };
+}
+
+function secondsOf(ms: number): string {
+  return `PT${(ms / 1_000).toFixed(3)}S`;
+}
+
+/** Null takes an attribute away. */
+function withAttributes(element: XmlElement, values: { readonly [name: string]: string | null }): XmlElement {
+  const attributes = new Map(element.attributes);
+  for (const [name, value] of Object.entries(values)) {
+    if (value === null) attributes.delete(name);
+    else attributes.set(name, value);
+  }
+  return { ...element, attributes };
 }
 
 function staysIn(child: XmlElement, kept: ReadonlySet<XmlElement> | null): boolean {

@@ -63,6 +63,8 @@ export type SegmentFetch = Fetched & {
 export type FetchEvents = {
   onManifest?(fetch: ManifestFetch): void;
   onSegment?(fetch: SegmentFetch): void;
+  /** The period of a DASH manifest that is decoded is over, and another one follows it. */
+  onPeriodEnd?(): void;
   /**
    * Called when the body of a segment begins; what it returns is given the bytes as they pass, and `null` at the end.
    * The bytes must not be kept or changed.

@@ -1,8 +1,11 @@
 /** What one stream gets through the fetcher: its input, and whatever the manifests in it list. */
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { pathToFileURL } from 'node:url';
 import type { Clock } from '../../runtime/port.ts';
 import { boundedBody, manifestBody } from './bounded-body.ts';
+import { parseDash } from './dash-manifest.ts';
+import { DashPeriods, type LoadedDash } from './dash-periods.ts';
 import { rewriteDash } from './dash-rewrite.ts';
 import type { FetchEvents, ManifestFetch } from './fetch-events.ts';
 import { createFileClient } from './file-client.ts';
@@ -53,6 +56,7 @@ export class FetchSession {
   /** Addresses of manifests whose children were handed out, by number. */
   readonly #manifests: string[];
   #looked: { readonly manifest: Manifest; readonly atMs: number } | null = null;
+  readonly #periods = new DashPeriods();
   #lastFailure: string | null = null;
 
   /** @param prefix address on the loopback that everything of this session begins with */
@@ -78,6 +82,8 @@ export class FetchSession {
     const manifest = await this.#getManifest(this.#inputUrl.href, true, this.#closing.signal);
     if (manifest === null) return { kind: 'media', url: `${this.#prefix}root/input`, renditions: [] };
     this.#chosen(manifest);
+    const dash = loadedDash(manifest);
+    if (dash !== null) this.#periods.begin(dash, this.#options.clock.nowMs());
     this.#looked = { manifest, atMs: this.#options.clock.nowMs() };
     const { renditions } = manifest;
     return manifest.kind === 'dash'
@@ -144,7 +150,11 @@ export class FetchSession {
         this.#lastFailure = failure;
       };
       const context = { client: this.#client, limits, events, clock, note };
-      return await relaySegment({ ...target, manifestUrl, range }, context, response, signal);
+      const isSegment = target.kind === 'segment';
+      if (isSegment && this.#periods.isPastEnd(target.url, clock.nowMs())) return this.#endPeriod(signal);
+      await relaySegment({ ...target, manifestUrl, range }, context, response, signal);
+      if (isSegment && this.#periods.delivered(target.url, clock.nowMs())) this.#tellPeriodEnd();
+      return;
     }
     const isRoot = target.kind === 'root';
     const url = isRoot ? this.#inputUrl.href : target.url;
@@ -153,6 +163,17 @@ export class FetchSession {
     const type = manifest.kind === 'dash' ? 'application/dash+xml' : 'application/vnd.apple.mpegurl';
     const text = this.#rewritten(manifest);
     response.writeHead(200, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text);
+  }
+
+  /** ffmpeg would ask for one that is not there after the other: nothing is answered until it is ended. */
+  async #endPeriod(signal: AbortSignal): Promise<void> {
+    this.#tellPeriodEnd();
+    if (!signal.aborted) await once(signal, 'abort');
+  }
+
+  #tellPeriodEnd(): void {
+    this.#lastFailure = 'the next period of the manifest begins';
+    this.#options.events.onPeriodEnd?.();
   }
 
   /** What was got a moment ago to see what it is need not be got again. */
@@ -211,9 +232,12 @@ export class FetchSession {
 
   #rewritten(manifest: Manifest): string {
     const key = this.#chosen(manifest)?.key ?? null;
-    if (manifest.mpd !== null) {
+    const dash = loadedDash(manifest);
+    if (dash !== null) {
       const base = (baseUrl: string) => this.#prefix + dashBase(baseUrl);
-      return rewriteDash(manifest.mpd, manifest.finalUrl, key, { base, child: dashChild });
+      const period = this.#periods.handOut(dash);
+      if (period === null) throw new FetchFailure('http-error', 'the period is not listed any more', 404);
+      return rewriteDash(dash.mpd, period, manifest.finalUrl, key, { base, child: dashChild });
     }
     const number = this.#numberOf(manifest.url);
     return rewriteHls(
@@ -253,6 +277,11 @@ export class FetchSession {
 /** For how long the manifest that was looked at stands for the one that ffmpeg asks for. */
 const LOOK_MS_MAX = 2_000;
 const MANIFESTS_MAX = 32;
+
+function loadedDash({ mpd, body, finalUrl }: Manifest): LoadedDash | null {
+  const facts = mpd === null ? null : parseDash(body, finalUrl);
+  return mpd === null || facts === null ? null : { mpd, facts };
+}
 
 function addressOf(url: string): URL {
   const parsed = URL.parse(url);

@@ -30,6 +30,7 @@ export class ManifestProbe {
   readonly #watch: ManifestWatch;
   readonly #bytes = new SegmentBytes();
   readonly #arrival: ArrivalTime | null;
+  #isBetweenPeriods = false;
 
   /**
    * @param ownId names the one playlist of an input without a ladder
@@ -43,6 +44,9 @@ export class ManifestProbe {
       onManifest: (fetch) => this.#watch.onManifest(fetch),
       onSegment: (fetch) => this.#watch.onSegment(fetch),
       tapSegment: (segment) => this.#tap(segment),
+      onPeriodEnd: () => {
+        this.#isBetweenPeriods = true;
+      },
     };
   }
 
@@ -53,16 +57,24 @@ export class ManifestProbe {
 
   /** Something may yet be added to what is decoded: its end is not the end of the input. */
   get isLive(): boolean {
-    return this.#watch.isLive;
+    return this.#watch.isLive || this.#isBetweenPeriods;
+  }
+
+  /** What was decoded is over, and something follows it without a gap. */
+  get isBetweenPeriods(): boolean {
+    return this.#isBetweenPeriods;
   }
 
   /** The playlist answers, and no segment came since: a decoder that is silent has nothing to decode. */
   isIdleSince(atMs: number): boolean {
     const { ownState, deliveredAtMs } = this.#watch;
-    return ownState === 'answers' && (deliveredAtMs === null || deliveredAtMs < atMs);
+    return (
+      !this.#isBetweenPeriods && ownState === 'answers' && (deliveredAtMs === null || deliveredAtMs < atMs)
+    );
   }
 
   beginPass(ptsMs: number): void {
+    this.#isBetweenPeriods = false;
     this.#watch.beginPass(ptsMs);
   }
 

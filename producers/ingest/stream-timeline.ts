@@ -19,6 +19,7 @@ const TRACK_BEHIND_US_MAX = 1_000_000;
 export class StreamTimeline {
   readonly #removesSteps: boolean;
   #passStartMs = 0;
+  #goesOn = false;
   #originUs: number | null = null;
   #endUs = 0;
   #videoEndUs: number | null = null;
@@ -47,9 +48,15 @@ export class StreamTimeline {
     return this.#passStartMs;
   }
 
+  /** Whatever gap the next pass is begun with: what comes follows at once. */
+  goOn(): void {
+    this.#goesOn = true;
+  }
+
   /** The next timestamps start anew: the present end plus `gapMs` is where they begin. */
   beginPass(gapMs: number): void {
-    this.#passStartMs = this.endMs + gapMs;
+    this.#passStartMs = this.endMs + (this.#goesOn ? 0 : gapMs);
+    this.#goesOn = false;
     this.#originUs = null;
     this.#endUs = 0;
     this.#videoEndUs = null;
