@@ -165,7 +165,7 @@ function damageOrder(id: string, round: number): MediaOrder {
       ? await thinned(workshop, cleanPath, stretches, random)
       : await noised(workshop, cleanPath, container, stretches);
     const truths = await damageOf(workshop, cleanPath, path, clean.framesPerSecond);
-    return { path, durationMs: SECONDS * 1_000, truths };
+    return { path, durationMs: SECONDS * 1_000, truths, besides: isLoss ? ['ts-error'] : [] };
   });
 }
 

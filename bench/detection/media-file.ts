@@ -11,6 +11,8 @@ export type MediaFile = {
   readonly reference?: string;
   readonly durationMs: number;
   readonly truths: readonly Span[];
+  /** Types of transport that what was done to the file shows in as well; where exactly is held against nothing. */
+  readonly besides?: readonly string[];
 };
 
 /** A file that is to be made. */

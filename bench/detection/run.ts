@@ -26,7 +26,9 @@ export async function runAll(
   let [next, done] = [0, 0];
   const look = async (order: MediaOrder): Promise<FileResult> => {
     const file = await order.make(workshop);
-    const found = await defectsIn(workshop, file, order.config);
+    const besides = file.besides ?? [];
+    const all = await defectsIn(workshop, file, order.config);
+    const found = all.filter(({ type }) => !besides.includes(type));
     const peers = withPeers ? await askPeers(workshop, file) : null;
     const { id, kind, what } = order;
     return { id, kind, what, durationMs: file.durationMs, truths: file.truths, found, peers };
