@@ -4,7 +4,7 @@
  */
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { AV_SYNC_OFFSET } from '../../topologies/detectors/av-reference.ts';
-import { avSyncDetector } from '../../topologies/detectors/av-sync-offset.ts';
+import { avSyncDetector, type SlotTold } from '../../topologies/detectors/av-sync-offset.ts';
 import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
 import { streamKeyOf } from '../../topologies/detectors/stream-step.ts';
 import { DETECTORS, streamDetectionWith } from '../../topologies/stream-detection.ts';
@@ -26,11 +26,16 @@ export function withReference(config: DetectionConfig | null, streamId: string):
   };
 }
 
-/** Stream detection, and whether enough of the input could be compared to say anything about it. */
-export function comparingDetection() {
+/**
+ * Stream detection, and whether enough of the input could be compared to say anything about it.
+ *
+ * @param tell told of every second what was found in it
+ */
+export function comparingDetection(tell: (told: SlotTold) => void = () => {}) {
   let judged = 0;
-  const avSync = avSyncDetector(({ offsetMs }) => {
-    if (offsetMs !== null) judged += 1;
+  const avSync = avSyncDetector((told) => {
+    if (told.offsetMs !== null) judged += 1;
+    tell(told);
   });
   const detectors = DETECTORS.map((one) => (one.type === AV_SYNC_OFFSET ? avSync : one));
   return { topology: streamDetectionWith(detectors), isCompared: () => judged >= SECONDS_MIN };
