@@ -4,9 +4,13 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** User and system time in seconds of a command and of all that it starts, by bash's `time`. Throws when it fails. */
-export async function cpuSecondsOf(command: string, args: readonly string[]): Promise<number> {
+export async function cpuSecondsOf(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<number> {
   const script = 'TIMEFORMAT="%3U %3S"; time "$0" "$@" >/dev/null 2>&1';
-  const child = spawn('bash', ['-c', script, command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn('bash', ['-c', script, command, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let text = '';
   child.stderr.setEncoding('utf8');
   child.stderr.on('data', (part: string) => {
@@ -19,8 +23,11 @@ export async function cpuSecondsOf(command: string, args: readonly string[]): Pr
   return user + system;
 }
 
-/** CPU time in seconds and resident memory in bytes of all living descendants of this process. Linux. */
-export function descendantsUsage(): { readonly cpuSeconds: number; readonly residentBytes: number } {
+/**
+ * CPU time in seconds and memory in bytes of this process and all its living descendants. Memory is resident; pages that
+ * several processes share, as those of libraries, count once in all. Linux.
+ */
+export function familyUsage(): { readonly cpuSeconds: number; readonly memoryBytes: number } {
   const parents = new Map<number, { readonly parent: number; readonly ticks: number }>();
   for (const name of readdirSync('/proc').filter((one) => /^\d+$/.test(one))) {
     const stat = textOf(`/proc/${name}/stat`);
@@ -29,17 +36,18 @@ export function descendantsUsage(): { readonly cpuSeconds: number; readonly resi
     parents.set(Number(name), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
   }
   const isMine = (pid: number): boolean => {
+    if (pid === process.pid) return true;
     const parent = parents.get(pid)?.parent;
-    return parent === process.pid || (parent !== undefined && parent > 1 && isMine(parent));
+    return parent !== undefined && parent > 1 && isMine(parent);
   };
-  let [ticks, residentBytes] = [0, 0];
+  let [ticks, memoryBytes] = [0, 0];
   for (const [pid, one] of parents) {
     if (!isMine(pid)) continue;
     ticks += one.ticks;
-    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/status`))?.[1];
-    residentBytes += Number(kilobytes ?? 0) * 1024;
+    const kilobytes = /^Pss:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1];
+    memoryBytes += Number(kilobytes ?? 0) * 1024;
   }
-  return { cpuSeconds: ticks / TICKS_PER_S, residentBytes };
+  return { cpuSeconds: ticks / TICKS_PER_S, memoryBytes };
 }
 
 /** `getconf CLK_TCK`, on every Linux that there is. */

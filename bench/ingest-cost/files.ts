@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 export type FileKind = {
-  readonly name: string;
   readonly encoder: readonly string[];
   readonly heightPx: 720 | 1080;
   readonly bitrateKbps: number;
@@ -15,10 +14,10 @@ const H264 = ['-c:v', 'libx264', '-preset', 'veryfast', '-g', '60'];
 const HEVC = ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=error:keyint=60'];
 
 export const FILES: readonly FileKind[] = [
-  { name: 'h264 720p30, 3 Mbit/s', encoder: H264, heightPx: 720, bitrateKbps: 3_000 },
-  { name: 'h264 1080p30, 5 Mbit/s', encoder: H264, heightPx: 1080, bitrateKbps: 5_000 },
-  { name: 'hevc 720p30, 2 Mbit/s', encoder: HEVC, heightPx: 720, bitrateKbps: 2_000 },
-  { name: 'hevc 1080p30, 3.5 Mbit/s', encoder: HEVC, heightPx: 1080, bitrateKbps: 3_500 },
+  { encoder: H264, heightPx: 720, bitrateKbps: 3_000 },
+  { encoder: H264, heightPx: 1080, bitrateKbps: 5_000 },
+  { encoder: HEVC, heightPx: 720, bitrateKbps: 2_000 },
+  { encoder: HEVC, heightPx: 1080, bitrateKbps: 3_500 },
 ];
 
 const TRAILER = fileURLToPath(new URL('../../test/media/big-buck-bunny-trailer-360p.mp4', import.meta.url));
@@ -40,4 +39,18 @@ export async function renderFile(
     ...[...pictures, ...encoder, ...rate, '-pix_fmt', 'yuv420p', ...sound, path],
   ]);
   return path;
+}
+
+/** Codec, size, pictures a second and bitrate of a file's pictures, as ffmpeg reads them; and how long it lasts. */
+export async function describeFile(ffmpegPath: string, path: string): Promise<string> {
+  // Asked for no output it tells of the input, and fails.
+  const said = await run(ffmpegPath, ['-hide_banner', '-nostdin', '-i', path]).catch((error) => error);
+  const text = String(said.stderr);
+  const video = /Stream #.*Video: (\w+).*, (\d+x\d+).*?, (\d+) kb\/s.*?, ([\d.]+) fps/.exec(text);
+  const duration = /Duration: (\d+):(\d+):([\d.]+)/.exec(text);
+  if (video === null || duration === null)
+    throw new Error(`${path}: ffmpeg tells no codec and bitrate: ${text}`);
+  const [, codec, size, kbps, rate] = video;
+  const seconds = Number(duration[1]) * 3600 + Number(duration[2]) * 60 + Number(duration[3]);
+  return `${codec} ${size}, ${rate} pictures/s, ${kbps} kbit/s, ${seconds.toFixed(0)} s`;
 }

@@ -2,7 +2,7 @@
 import { startIngest } from '../../producers/ingest/ingest.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { Depth } from '../../schemas/depths.ts';
-import { descendantsUsage } from './cpu-time.ts';
+import { familyUsage } from './cpu-time.ts';
 
 export type LiveUsage = {
   readonly depth: Depth;
@@ -19,7 +19,7 @@ export type LiveUsage = {
 const WARM_UP_MS = 5_000;
 const FRESH_MS = 3_000;
 
-/** Linux. */
+/** `clip` is shown again and again, each stream at its own pace. Linux. */
 export async function watchLive(
   ffmpegPath: string,
   clip: string,
@@ -48,10 +48,10 @@ export async function watchLive(
   const deadlineMs = systemClock.nowMs() + 120_000;
   while (latest.size < count && systemClock.nowMs() < deadlineMs) await systemClock.sleep(100);
   await systemClock.sleep(WARM_UP_MS);
-  const before = usage();
+  const before = familyUsage();
   const fromMs = performance.now();
   await systemClock.sleep(seconds * 1_000);
-  const after = usage();
+  const after = familyUsage();
   const elapsedS = (performance.now() - fromMs) / 1_000;
   const nowMs = systemClock.nowMs();
   const ends = [...latest.values()];
@@ -60,17 +60,8 @@ export async function watchLive(
     depth,
     streams: count,
     corePercent: (100 * (after.cpuSeconds - before.cpuSeconds)) / elapsedS / count,
-    memoryMb: after.residentBytes / 1e6 / count,
+    memoryMb: after.memoryBytes / 1e6 / count,
     deepened: ends.filter((one) => one.depth !== depth).length,
     alive: ends.filter(({ atMs }) => nowMs - atMs <= FRESH_MS).length,
-  };
-}
-
-function usage() {
-  const children = descendantsUsage();
-  const { user, system } = process.cpuUsage();
-  return {
-    cpuSeconds: children.cpuSeconds + (user + system) / 1e6,
-    residentBytes: children.residentBytes + process.memoryUsage.rss(),
   };
 }
