@@ -31,6 +31,9 @@ export class ManifestProbe {
   readonly #bytes = new SegmentBytes();
   readonly #arrival: ArrivalTime | null;
   #isBetweenPeriods = false;
+  #nowMs = 0;
+  /** When the present decoder got its first segment; null before. */
+  #fedAtMs: number | null = null;
 
   /**
    * @param ownId names the one playlist of an input without a ladder
@@ -42,7 +45,10 @@ export class ManifestProbe {
     this.#watch = new ManifestWatch(inputUrl, ownId, this.#bytes, scope);
     this.events = {
       onManifest: (fetch) => this.#watch.onManifest(fetch),
-      onSegment: (fetch) => this.#watch.onSegment(fetch),
+      onSegment: (fetch) => {
+        this.#watch.onSegment(fetch);
+        if (fetch.outcome === 'ok') this.#fedAtMs ??= fetch.atMs;
+      },
       tapSegment: (segment) => this.#tap(segment),
       onPeriodEnd: () => {
         this.#isBetweenPeriods = true;
@@ -65,16 +71,20 @@ export class ManifestProbe {
     return this.#isBetweenPeriods;
   }
 
-  /** The playlist answers, and no segment came since: a decoder that is silent has nothing to decode. */
+  /**
+   * The playlist answers, and no segment came since: a decoder that is silent has nothing to decode. The same while a decoder
+   * has just got its first one, however long nothing had come before.
+   */
   isIdleSince(atMs: number): boolean {
     const { ownState, deliveredAtMs } = this.#watch;
-    return (
-      !this.#isBetweenPeriods && ownState === 'answers' && (deliveredAtMs === null || deliveredAtMs < atMs)
-    );
+    if (this.#isBetweenPeriods || ownState !== 'answers') return false;
+    if (this.#fedAtMs === null || this.#nowMs - this.#fedAtMs < FIRST_PICTURE_MS_MAX) return true;
+    return deliveredAtMs === null || deliveredAtMs < atMs;
   }
 
   beginPass(ptsMs: number): void {
     this.#isBetweenPeriods = false;
+    this.#fedAtMs = null;
     this.#watch.beginPass(ptsMs);
   }
 
@@ -85,6 +95,7 @@ export class ManifestProbe {
 
   /** Asks for what is due, and gives out facts where there are new ones. */
   tend(nowMs: number, ask: AskOrigin): TransportFacts | null {
+    this.#nowMs = nowMs;
     for (const due of this.#watch.due(nowMs)) ask(due);
     return this.#watch.takeFacts(nowMs);
   }
@@ -116,3 +127,6 @@ export class ManifestProbe {
     return this.#bytes.tap(url, manifestUrl, this.#watch.placeOf(url, manifestUrl));
   }
 }
+
+/** From its first segment on, a decoder may take so long to give out anything. */
+const FIRST_PICTURE_MS_MAX = 15_000;

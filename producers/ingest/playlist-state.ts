@@ -52,7 +52,8 @@ export class PlaylistState {
   #offset = 0;
   #parts = 0;
   #isEnded = false;
-  #dash: DashRepresentation | null = null;
+  /** The same representation in each period, the last one first. */
+  #dash: readonly DashRepresentation[] = [];
   #dashStartMs: number | null = null;
 
   constructor(id: string, media: 'video' | 'audio', url: string) {
@@ -112,7 +113,8 @@ export class PlaylistState {
   /** The same for a representation of a manifest's last period, or of an earlier one when it is not in the last. */
   takeDash(manifest: DashManifest, one: DashRepresentation, status: number, atMs: number): boolean {
     this.#answered(status, atMs);
-    this.#dash = one;
+    const same = manifest.representations.filter(({ id }) => id === one.id && id === this.id);
+    this.#dash = [one, ...same.filter((other) => other !== one).toReversed()];
     this.#dashStartMs = manifest.availabilityStartMs;
     this.targetMs = one.segmentMsMax;
     const wasLive = this.isLive;
@@ -130,9 +132,9 @@ export class PlaylistState {
   /** Null for what is not one of its segments. */
   placeOf(url: string, range: { readonly start: number } | null): Place | null {
     const known = this.#places.get(keyOf(url, range?.start ?? 0));
-    if (known !== undefined || this.#dash === null) return known ?? null;
-    const place = this.#dash.placeOf(url);
-    if (place === null) return null;
+    if (known !== undefined) return known;
+    const place = this.#dash.map((one) => one.placeOf(url)).find((found) => found !== null);
+    if (place === undefined) return null;
     const programTimeMs = this.#dashStartMs === null ? null : this.#dashStartMs + place.atMs;
     return { ...place, programTimeMs, isDiscontinuity: false, isEncrypted: false, index: -1 };
   }

@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { check, type Script } from './scripted-origin.ts';
+import { check, play, type Script } from './scripted-origin.ts';
 
 const SEGMENT_MS = 2_000;
 const BEFORE = 10;
@@ -43,4 +44,22 @@ test('a representation that is not named any more is missing', () => {
     60_000,
     'rendition-missing[360p] open@26000, rendition-missing[360p] close@46000',
   );
+});
+
+test('a segment of a period that is over is one of its representation, also while the next period is listed', () => {
+  const manifest = live((ms) => ms);
+  const told = play(
+    {
+      ...manifest,
+      answer(path, atMs) {
+        const { body, ...rest } = manifest.answer(path, atMs);
+        const next =
+          '<Period id="q" start="PT600S"><AdaptationSet contentType="video"><SegmentTemplate timescale="1000" media="q-$RepresentationID$-$Time$.m4s"><SegmentTimeline/></SegmentTemplate><Representation id="720" height="720" bandwidth="720000"/><Representation id="360" height="360" bandwidth="360000"/></AdaptationSet></Period></MPD>';
+        return body === undefined ? rest : { ...rest, body: body.replace('</MPD>', next) };
+      },
+    },
+    30_000,
+  );
+  const segments = told.records.flatMap(({ segmentStatus }) => segmentStatus);
+  assert.ok(segments.length >= 10 && segments.every((status) => status === 200), segments.join());
 });
