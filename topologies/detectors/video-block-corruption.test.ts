@@ -58,3 +58,9 @@ test('a stream that has such edges is used to them, and a cut to them is content
 test('lost chunks may hold the key picture: the word of the decoder ends with them', () => {
   check('..##~~....', 'open@1000 close@2000');
 });
+
+test('pictures that could not be given out before a damaged one belong to the damage', () => {
+  check('..__b.....', 'open@1000 close@2050');
+  check('..__......', '');
+  check('..____b...', '');
+});

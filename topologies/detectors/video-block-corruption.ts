@@ -4,7 +4,7 @@
  *
  * - **The decoder** told of an error, or got a packet with a gap. What it conceals is in every picture that is made of
  *   this one, long after its last error: up to the next key picture that is whole. An error in a picture of kind B is gone
- *   with it.
+ *   with it. Pictures that it could not give out at all before a damaged one belong to the damage.
  * - **Blocks in the picture** that are none of its content's: steps on the grid of macroblocks, many more than elsewhere
  *   and than this stream is used to. That shows damage that was decoded and encoded again upstream, and damage that a
  *   decoder did not notice, as that of HEVC often does not. One look may be chance, two in a row are not.
@@ -28,6 +28,8 @@ const DEFAULTS = {
   sceneCentiMax: 3_000,
   /** After this long without an error and without a key picture nothing is known of the picture any more, ms. */
   claimedMsMax: 30_000,
+  /** A gap before a damaged picture is of pictures that could not be decoded up to this long, ms. */
+  gapMsLimit: 2_000,
 };
 
 /** Remembered from picture to picture. */
@@ -41,15 +43,17 @@ const MEMO = {
   /** Steps on the grid that this stream is used to, beyond those elsewhere, hundredths; null before the first look. */
   usualCenti: 'long?',
   looks: 'int',
+  /** The picture before. */
+  lastMs: 'long?',
 } as const;
 type Memo = StateOf<typeof MEMO>;
 
 export const videoBlockCorruption = frameDetector({
   type: 'video-block-corruption',
-  version: 1,
+  version: 2,
   defaults: DEFAULTS,
   memo: {
-    codec: structCodec({ version: 1, fields: MEMO }),
+    codec: structCodec({ version: 2, fields: MEMO }),
     init: (): Memo => ({
       lasting: false,
       toldMs: 0,
@@ -57,11 +61,14 @@ export const videoBlockCorruption = frameDetector({
       blocksFromMs: 0,
       usualCenti: null,
       looks: 0,
+      lastMs: null,
     }),
   },
   frameHoldMs: (intervalMs) => Math.max(500, 2 * intervalMs),
   judge(frame, settings, _open, memo) {
     const { ptsMs, damage, isKey } = frame;
+    const gapFromMs = memo.lasting || damage === 0 ? null : gapBefore(frame, settings, memo);
+    memo.lastMs = ptsMs;
     // A key picture may have been among what was lost on the way: the decoder's word no longer holds.
     if (frame.afterLoss || (isKey && damage !== LASTING)) memo.lasting = false;
     if (damage === LASTING) memo.lasting = true;
@@ -69,18 +76,25 @@ export const videoBlockCorruption = frameDetector({
     const blocks = judgeBlocks(frame, settings, memo);
     if (damage === 0 && !memo.lasting) return blocks;
     if (ptsMs - memo.toldMs > settings.claimedMsMax) return UNKNOWN;
-    return { verdict: 'bad', confidencePermille: 900, figure: Math.max(0, frame.gridSteps) };
+    const since = gapFromMs === null ? {} : { sinceMs: gapFromMs };
+    return { verdict: 'bad', confidencePermille: 900, figure: Math.max(0, frame.gridSteps), ...since };
   },
   goodUpTo(chunk, from, settings, memo) {
-    const { framePtsMs, lookPtsMs, damagePtsMs } = chunk;
+    const { basePtsMs, framePtsMs, lookPtsMs, damagePtsMs } = chunk;
     if (memo.lasting || memo.blockLooks > 0 || damagePtsMs.length > 0) return from;
     const fromMs = framePtsMs[from] ?? Number.POSITIVE_INFINITY;
     for (let look = 0; look < lookPtsMs.length; look++) {
       if (lookPtsMs[look]! < fromMs) continue;
       const excess = chunk.lookGridSteps[look]! - chunk.lookOtherSteps[look]!;
-      if (excess >= settings.gridStepsMin) return Math.max(from, framePtsMs.indexOf(lookPtsMs[look]!));
+      if (excess >= settings.gridStepsMin) {
+        const to = Math.max(from, framePtsMs.indexOf(lookPtsMs[look]!));
+        if (to > from) memo.lastMs = basePtsMs + framePtsMs[to - 1]!;
+        return to;
+      }
       getUsedTo(excess, memo);
     }
+    const last = framePtsMs.at(-1);
+    if (last !== undefined) memo.lastMs = basePtsMs + last;
     return framePtsMs.length;
   },
   describe: (run) =>
@@ -94,6 +108,15 @@ export const videoBlockCorruption = frameDetector({
 const LASTING = 2;
 /** So many looks are needed to know what a stream is used to. */
 const LOOKS_MIN = 10;
+
+/** Where pictures that are absent before this one began; null when none are, or too many for a decoder's trouble. */
+function gapBefore(frame: Frame, settings: typeof DEFAULTS, memo: Memo): number | null {
+  const { ptsMs, intervalMs, afterLoss } = frame;
+  if (memo.lastMs === null || afterLoss) return null;
+  const gapMs = ptsMs - memo.lastMs;
+  const leastMs = intervalMs === 0 ? 100 : Math.max(100, Math.ceil((5 * intervalMs) / 2));
+  return gapMs > leastMs && gapMs < settings.gapMsLimit ? memo.lastMs + intervalMs : null;
+}
 
 function judgeBlocks(frame: Frame, settings: typeof DEFAULTS, memo: Memo): Judgement {
   if (frame.gridSteps >= 0) takeLook(frame, settings, memo);
