@@ -51,6 +51,8 @@ export class Probe {
   #paceOriginMs: number | null = null;
   #decoder: Decoder | null = null;
   #lastInputMs: number;
+  /** When the present decoder was started. */
+  #decoderSinceMs = 0;
   /** Up to here, time without input is in the timeline. */
   #gapToldMs = 0;
   #lost = false;
@@ -159,6 +161,7 @@ export class Probe {
     const { ffmpegPath, clock } = this.#context;
     const { memoryMb, busyMs, stalledMs } = this.#spec.limits;
     const limits = { memoryMb, busyMs, stalledMs: input.isLive ? null : stalledMs };
+    this.#decoderSinceMs = clock.nowMs();
     this.#decoder = startDecoder({
       ffmpegPath,
       input,
@@ -357,7 +360,10 @@ export class Probe {
         this.#context.note(`${this.#spec.input}: ${reason}`);
         await this.#emitEvent('signal-lost', reason);
       }
-      if (silentMs >= limitMs + this.#patienceMs() && this.#decoder !== null) {
+      // However long nothing had come before it, a decoder is given its time.
+      const decoderSilentMs = clock.nowMs() - Math.max(this.#lastInputMs, this.#decoderSinceMs);
+      const isOver = this.#manifest?.isBetweenPeriods === true && decoderSilentMs >= SETTLED_MS;
+      if (this.#decoder !== null && (isOver || decoderSilentMs >= limitMs + this.#patienceMs())) {
         this.#stalled = true;
         await this.#decoder.stop();
       }
