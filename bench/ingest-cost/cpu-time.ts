@@ -32,8 +32,10 @@ export function familyUsage(): { readonly cpuSeconds: number; readonly memoryByt
   for (const name of readdirSync('/proc').filter((one) => /^\d+$/.test(one))) {
     const stat = textOf(`/proc/${name}/stat`);
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields.length < 14) continue;
-    parents.set(Number(name), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
+    if (fields.length < 15) continue;
+    // User and system time, its own and that of children that have ended.
+    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+    parents.set(Number(name), { parent: Number(fields[1]), ticks });
   }
   const isMine = (pid: number): boolean => {
     if (pid === process.pid) return true;

@@ -41,6 +41,27 @@ export async function renderFile(
   return path;
 }
 
+/** A part of a rendered file in which something happens throughout, for streams that show it again and again. */
+export async function cutLiveClip(ffmpegPath: string, folder: string, path: string): Promise<string> {
+  const clip = join(folder, 'live.mp4');
+  await run(ffmpegPath, [
+    '-nostdin',
+    '-v',
+    'error',
+    '-y',
+    '-ss',
+    '8',
+    '-i',
+    path,
+    '-t',
+    '26',
+    '-c',
+    'copy',
+    clip,
+  ]);
+  return clip;
+}
+
 /** Codec, size, pictures a second and bitrate of a file's pictures, as ffmpeg reads them; and how long it lasts. */
 export async function describeFile(ffmpegPath: string, path: string): Promise<string> {
   // Asked for no output it tells of the input, and fails.

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { DEPTHS, type Depth } from '../../schemas/depths.ts';
 import { cpuSecondsOf } from './cpu-time.ts';
-import { describeFile, FILES, renderFile } from './files.ts';
+import { cutLiveClip, describeFile, FILES, renderFile } from './files.ts';
 import { type LiveUsage, watchLive } from './live-streams.ts';
 import { MEMORY_MB_MAX, type Measured, OF_CHAIN_MAX, RATIO_MAX, renderPage, renderTables } from './page.ts';
 
@@ -18,11 +18,11 @@ const HELP = `Usage: npm run bench:ingest -- [options]
 
 For each file, in turns: decoding alone (ffmpeg -f null, one thread), ingest with every detector (everyview analyze
 without its report, Node's start included), Node's start alone, and the chain signalstats,blockdetect,blurdetect,siti on
-its first seconds. Then streams of the last file at live pace in each depth.
+its first seconds. Then 26 s of the last file at live pace, in each depth.
 
   --source FILE        clip that the files are rendered from (the trailer in test/media)
   --files A,B          measure these instead of rendering any
-  --rounds N           medians over so many (3)
+  --rounds N           medians over so many (3); 0 for streams at live pace alone
   --chain-seconds N    how much of a file the chain gets (4)
   --live full=4,keyframes=10,packets=100   streams in each depth; '' for none
   --live-seconds N     how long they are measured (20)
@@ -64,14 +64,15 @@ async function main(): Promise<void> {
     const measured: Measured[] = [];
     const files = await filesIn(folder, resolved.path);
     const loads = [loadavg()[0]!];
-    for (const { name, path } of files) {
+    for (const { name, path } of Number(values.rounds) > 0 ? files : []) {
       measured.push(await measure(resolved.path, folder, name, path));
       say(JSON.stringify(measured.at(-1)));
     }
     const live: LiveUsage[] = [];
+    const { name, path } = files.at(-1)!;
+    const clip = values.live === '' ? '' : await cutLiveClip(resolved.path, folder, path);
     for (const [depth, count] of liveCounts()) {
-      const { name, path } = files.at(-1)!;
-      live.push(await watchLive(resolved.path, path, depth, count, Number(values['live-seconds'])));
+      live.push(await watchLive(resolved.path, clip, depth, count, Number(values['live-seconds'])));
       say(JSON.stringify({ file: name, ...live.at(-1) }));
     }
     process.stdout.write(

@@ -59,7 +59,7 @@ export function renderPage({ measured, live, ffmpeg, loads }: Page): string {
     'everywhere: `ffmpeg -threads 1 -i FILE -f null -`; ingest with every detector, as `everyview analyze` does it without',
     "its report, Node's start and its question for ffmpeg's build included; and the chain of ffmpeg's filters signalstats,",
     'blockdetect, blurdetect and siti on the first seconds, against decoding those. Ratios are taken within a round; the',
-    'tables have medians. Streams at live pace share one Node process, and the last file of the first table. Memory is',
+    'tables have medians. Streams at live pace share one Node process; they show 26 s of the last file. Memory is',
     'resident, of Node and all its children; pages that processes share count once in all.',
     '',
     `${cores}, Node ${process.versions.node}, ffmpeg ${ffmpeg}; load of the machine ${from.toFixed(1)} at the beginning, ${to.toFixed(1)} at the end.`,
