@@ -8,12 +8,13 @@ import { isDue, type MediaContext, type MediaReader } from './media-context.ts';
 import { type NutPacket, NutReader, type NutTrack } from './nut-reader.ts';
 import { toSamples } from './pcm-samples.ts';
 import { createLookState, lookAt } from './picture-look.ts';
-import { NO_NOTES, type PictureNotes } from './picture-notes.ts';
+import { NO_NOTES, type PictureNotes, PictureTimes } from './picture-notes.ts';
 
 export class DecodedMedia implements MediaReader {
   readonly #media: MediaContext;
   readonly #pictures = createPictureState();
   readonly #looks = createLookState();
+  readonly #times = new PictureTimes();
   /** The latest picture: ticks of the decoder's output, and ms of the timeline. */
   #latest = { pts: -1, ptsMs: 0 };
   #audio: AudioState | null = null;
@@ -91,7 +92,8 @@ export class DecodedMedia implements MediaReader {
       if (!(await isDue(this.#media, ptsMs))) return NOTHING;
       counts.pictures++;
       const features = analysePicture(this.#pictures, packet.payload, ptsMs);
-      const records = chunker.addPicture(ptsMs, features, clock.nowMs(), told.isDamaged, told.notes);
+      const notes = this.#times.settle(ptsMs, told.notes);
+      const records = chunker.addPicture(ptsMs, features, clock.nowMs(), told.isDamaged, notes);
       this.#latest = { pts: packet.pts, ptsMs };
       if (this.#early.length > 0) this.#placeCaptions();
       chunker.addDecodeErrors(told.errors);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DAMAGE, PictureNoteTaker } from './picture-notes.ts';
+import { DAMAGE, PictureNoteTaker, PictureTimes } from './picture-notes.ts';
 
 const CORRUPT = '[warning] x.ts: corrupt decoded frame in stream 0';
 const LOST = '[warning] x.ts: corrupt input packet in stream 0';
@@ -10,7 +10,8 @@ const COMPLAINT = '[hevc @ 0x1] [error] The cu_qp_delta -41 is outside the valid
 
 /**
  * Draws pictures in the order in which they are given out: i, p, b, K for a key picture; before each the messages in
- * brackets. Draws what is known of each: `.` nothing, `x` damage that passes, `#` damage that lasts.
+ * brackets. Draws what is known of each: `.` nothing, `x` damage that passes, `#` damage that lasts, `?` unless a
+ * picture is missing.
  */
 function check(codec: string, pictures: string, expected: string): void {
   const taker = new PictureNoteTaker();
@@ -23,7 +24,7 @@ function check(codec: string, pictures: string, expected: string): void {
     }
     const notes = taker.picture({ isKey: kind === 'K', isBetween: kind === 'b' });
     assert.equal(notes.isKey, kind === 'K');
-    drawn += notes.damage === DAMAGE.lasting ? '#' : notes.damage === DAMAGE.passing ? 'x' : '.';
+    drawn += ['.', 'x', '#', '?'][notes.damage]!;
   }
   assert.equal(drawn, expected, pictures);
 }
@@ -51,7 +52,7 @@ test('an error that was told before a key picture may be in it, or in what was d
 test('a packet with a gap counts by what the decoder says came of it, and when it says nothing, as a lost picture', () => {
   check('h264 (High)', 'Kbp[l]b[B]pbp', '.......');
   check('h264 (High)', 'Kbp[l]b[P]pbp', '....#..');
-  check('h264 (High)', 'Kbp[l]bpbpbpbpK', '........#...');
+  check('h264 (High)', 'Kpp[l]ppppppK', '.......#..');
   check('mpeg2video (Main)', 'Kpp[l]ppppppK', '.......#..');
   check('hevc (Main)', 'Kpp[l]pppppK', '.......#.');
   check('hevc (Main)', 'Kpp[l]p[e]ppppK', '....#....');
@@ -85,4 +86,23 @@ test('what H.264 complains of without concealing anything does not show', () => 
   assert.equal(taker.picture({ isKey: false, isBetween: false }).damage, 0);
   taker.message('[h264 @ 0x1] [error] Frame num gap 5 3');
   assert.equal(taker.picture({ isKey: false, isBetween: false }).damage, DAMAGE.lasting);
+});
+
+test('when pictures are reordered, silence says what was lost: one of kind B, or none, of which the rest was decoded', () => {
+  check('h264 (High)', 'Kbp[l]bpbpbpbpK', '........?...');
+  check('hevc (Main)', 'Kbbbp[l]bbbpbbbpbK', '..........#....');
+  const settled = (timesMs: readonly number[]) => {
+    const times = new PictureTimes();
+    return timesMs.map((ptsMs, at) => {
+      const damage = at === timesMs.length - 1 ? DAMAGE.unlessMissing : 0;
+      return times.settle(ptsMs, { isKey: false, damage }).damage;
+    });
+  };
+  assert.equal(settled([0, 42, 83, 125, 167, 208, 250]).at(-1), DAMAGE.lasting);
+  assert.equal(settled([0, 42, 83, 167, 208, 250, 292]).at(-1), 0);
+});
+
+test('MPEG-2 does not count its pictures: a row of kind B that is longer than any before lacks the P in it', () => {
+  check('mpeg2video (Main)', 'Kbbpbbp[l]bbbbpbbpK', '............#...');
+  check('mpeg2video (Main)', 'Kbbpbbp[l]bpbbpbbpK', '................');
 });

@@ -14,6 +14,8 @@ export const DAMAGE = {
   passing: 1,
   /** It, or one of the next few; and all that follow, up to the next key picture that is not marked so itself. */
   lasting: 2,
+  /** The latter, unless a picture is missing here: then that one was lost, and no other is made of it. */
+  unlessMissing: 3,
 } as const;
 
 /** What is known of a picture when it is given out. */
@@ -32,6 +34,23 @@ export function bothNotes(one: PictureNotes, other: PictureNotes): PictureNotes 
   return { isKey: one.isKey || other.isKey, damage: Math.max(one.damage, other.damage) };
 }
 
+/** Which pictures are missing is seen by their times: settles {@link DAMAGE.unlessMissing}. */
+export class PictureTimes {
+  #lastMs: number | null = null;
+  readonly #intervalsMs: number[] = [];
+
+  /** The next picture that is given out. Its `damage` is 0, passing or lasting from here on. */
+  settle(ptsMs: number, notes: PictureNotes): PictureNotes {
+    const intervalMs = ptsMs - (this.#lastMs ?? ptsMs);
+    this.#lastMs = ptsMs;
+    if (intervalMs > 0) this.#intervalsMs.push(intervalMs);
+    if (this.#intervalsMs.length > TORN_PICTURES_KEPT) this.#intervalsMs.shift();
+    if (notes.damage !== DAMAGE.unlessMissing) return notes;
+    const isMissing = 2 * Math.max(...this.#intervalsMs) >= 3 * Math.min(...this.#intervalsMs);
+    return { isKey: notes.isKey, damage: isMissing ? 0 : DAMAGE.lasting };
+  }
+}
+
 /** Decoders of pictures, by the names that they have in messages. */
 export const PICTURE_DECODER =
   /^\[(h26[1345]|hevc|vvc|mpeg[124]|mpeg[12]?video|msmpeg4|vp[3-9]|vc1|wmv\d|libdav1d|libaom|av1|theora|mjpeg|prores|dvvideo|dnxhd|flv)\w* @ /;
@@ -43,6 +62,7 @@ export class PictureNoteTaker {
   /** Number of the stream that has the pictures, as messages write it. */
   #stream = '';
   #conceals = false;
+  #namesReferences = false;
   /** Since the picture before. */
   #isCorrupt = false;
   #errors = 0;
@@ -55,6 +75,9 @@ export class PictureNoteTaker {
   /** Pictures of kind B in a row, up to the latest. */
   #betweenRow = 0;
   #between = NEVER;
+  /** The longest such row, but for what came since a loss; and since that. */
+  #longestRow = 0;
+  #longestSinceLoss = 0;
   /** Before this picture a packet with a gap was told, and what came of it is open. */
   #lost = NOTHING_LOST;
 
@@ -62,6 +85,7 @@ export class PictureNoteTaker {
   stream(line: string): void {
     this.#stream = /#0:(\d+)/.exec(line)?.[1] ?? '';
     this.#conceals = CONCEALED_CODEC.test(line);
+    this.#namesReferences = REFERENCE_CODEC.test(line);
   }
 
   /** A message that is no picture's announcement. */
@@ -80,7 +104,9 @@ export class PictureNoteTaker {
     this.#errors = 0;
     this.#isCorrupt = false;
     if (isBetween) this.#between = at;
-    const isSilent = this.#isSilentLoss(at, isKey, hasLost, errors);
+    const betweenRow = isBetween ? this.#betweenRow + 1 : 0;
+    const silent = this.#silentLoss(at, isKey, hasLost, errors);
+    this.#watchRow(betweenRow);
     // Before the first picture, a decoder that joins a stream complains of what it has missed.
     if (at === 0) return { isKey, damage: 0 };
     const explained = this.#unknownBits !== 0 || this.#lastError() >= at - EXPLAINED_PICTURES;
@@ -89,12 +115,14 @@ export class PictureNoteTaker {
     if ((errors & ERROR.inBetween) !== 0) this.#inBetween = at;
     const isUnknown = errors === ERROR.unknown || (hasLost && !this.#conceals);
     this.#unknownBits = (this.#unknownBits << 1) | (isUnknown ? 1 : 0);
-    const lasts = isSilent || ((errors & ~ERROR.inBetween) !== 0 && (errors & TYPED) !== ERROR.inBetween);
+    const lasts =
+      silent === DAMAGE.lasting ||
+      ((errors & ~ERROR.inBetween) !== 0 && (errors & TYPED) !== ERROR.inBetween);
     const concernsKey = isKey && this.#concernsKey(at, isCorrupt);
-    this.#betweenRow = isBetween ? this.#betweenRow + 1 : 0;
+    this.#betweenRow = betweenRow;
     if (lasts || (isCorrupt && errors === 0 && !explained) || concernsKey)
       return { isKey, damage: DAMAGE.lasting };
-    return { isKey, damage: isCorrupt ? DAMAGE.passing : 0 };
+    return { isKey, damage: Math.max(silent, isCorrupt ? DAMAGE.passing : 0) };
   }
 
   /** Whether a key picture, or what was decoded after it and is still to come, is damaged already. */
@@ -111,21 +139,33 @@ export class PictureNoteTaker {
   }
 
   /**
-   * Whether pictures from here on are made of what is there instead of a packet with a gap. Most often the decoder says
-   * what came of it. When it says nothing, whole pictures were lost behind the packet, unless a key picture comes right
-   * after it: then there was nothing to be lost, as where two streams are joined.
+   * What a packet with a gap has done, when the decoder says nothing of it for some pictures. When a key picture comes
+   * right after it, nothing was lost, as where two streams are joined.
    */
-  #isSilentLoss(at: number, isKey: boolean, hasLost: boolean, errors: number): boolean {
+  #silentLoss(at: number, isKey: boolean, hasLost: boolean, errors: number): number {
+    const reordered = this.#isReordered(at);
     const awayPictures = at - this.#lost;
     const isTold = (errors & (this.#conceals ? TYPED : TYPED | ERROR.unknown)) !== 0;
     const isPast = isKey && awayPictures >= LOST_BEFORE_KEY;
-    const isSilent =
-      !isTold &&
-      !isPast &&
-      awayPictures >= (this.#isReordered(at) ? SILENT_REORDERED_PICTURES : SILENT_PICTURES);
-    if (isTold || isPast || isSilent) this.#lost = NOTHING_LOST;
+    const isOver = awayPictures >= (reordered ? SILENT_REORDERED_PICTURES : SILENT_PICTURES);
+    const isRowLonger = this.#longestSinceLoss > this.#longestRow;
+    if (isTold || isPast || isOver) this.#lost = NOTHING_LOST;
     if (hasLost && this.#lost === NOTHING_LOST) this.#lost = at;
-    return isSilent;
+    if (isTold || isPast || !isOver) return 0;
+    // Without pictures of kind B, others are made of each.
+    if (!reordered) return DAMAGE.lasting;
+    // The decoder would have named a picture that others need: one of kind B was lost, or it decoded what was left.
+    if (this.#namesReferences) return DAMAGE.unlessMissing;
+    if (!this.#conceals) return DAMAGE.lasting;
+    // MPEG-2 conceals, and does not count its pictures: without the P between them, two rows of kind B are one.
+    return isRowLonger ? DAMAGE.lasting : 0;
+  }
+
+  #watchRow(row: number): void {
+    if (this.#lost === NOTHING_LOST) {
+      this.#longestSinceLoss = 0;
+      this.#longestRow = Math.max(this.#longestRow, row);
+    } else this.#longestSinceLoss = Math.max(this.#longestSinceLoss, row);
   }
 
   #isReordered(at: number): boolean {
@@ -160,6 +200,8 @@ const AFTER_KEY_BITS = 0b111;
  */
 const SILENT_PICTURES = 4;
 const SILENT_REORDERED_PICTURES = 5;
+/** In so many pictures a missing one is seen when it was lost: those since the message, and a few before. */
+const TORN_PICTURES_KEPT = 8;
 /** What was told of so long before a key picture lies before it. */
 const LOST_BEFORE_KEY = 2;
 
@@ -172,6 +214,8 @@ const MISSING_PICTURE =
 /** Decoders that conceal what they could not decode, and say so: what else they complain of need not show. */
 const CONCEALING_DECODER = /^\[(h26[134]|mpeg[124]|mpeg[12]?video|msmpeg4|wmv\d|vc1|flv)\w* @ /;
 
+/** Names a reference that is not there, and conceals what is torn. Decoders of HEVC often show what is torn, and are silent. */
+const REFERENCE_CODEC = / Video: h264/;
 const CONCEALED_CODEC = / Video: (h26[134]|mpeg[124]|mpeg[12]?video|msmpeg4|wmv\d|vc1|flv)/;
 
 function errorIn(line: string): number {
