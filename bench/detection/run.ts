@@ -11,6 +11,7 @@ import type { Workshop } from './workshop.ts';
 
 export type RunOptions = {
   readonly jobs: number;
+  /** Asks ffmpeg's filters about the files with faults. */
   readonly withPeers: boolean;
   readonly onFile: (result: FileResult, done: number, total: number) => void;
 };
@@ -29,7 +30,7 @@ export async function runAll(
     const besides = file.besides ?? [];
     const all = await defectsIn(workshop, file, order.config);
     const found = all.filter(({ type }) => !besides.includes(type));
-    const peers = withPeers ? await askPeers(workshop, file) : null;
+    const peers = withPeers && order.kind === 'faults' ? await askPeers(workshop, file) : null;
     const { id, kind, what } = order;
     return { id, kind, what, durationMs: file.durationMs, truths: file.truths, found, peers };
   };

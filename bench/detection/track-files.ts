@@ -81,5 +81,6 @@ async function make(workshop: Workshop, id: string, round: number) {
   const path = await workshop.made(['in', without], container, async (file) => {
     await workshop.ffmpeg(['-i', without, '-map', '0', '-c', 'copy', '-fflags', '+bitexact', file]);
   });
-  return { path, durationMs: SECONDS * 1_000, truths };
+  // A PID that is absent, and tables that the muxer puts before pictures, are errors of the transport as well.
+  return { path, durationMs: SECONDS * 1_000, truths, besides: container === 'ts' ? ['ts-error'] : [] };
 }
