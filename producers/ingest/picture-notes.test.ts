@@ -6,6 +6,7 @@ const CORRUPT = '[warning] x.ts: corrupt decoded frame in stream 0';
 const LOST = '[warning] x.ts: corrupt input packet in stream 0';
 const conceals = (kind: string) =>
   `[h264 @ 0x1] [info] concealing 93 DC, 93 AC, 93 MV errors in ${kind} frame`;
+const BESIDE = '[h264 @ 0x1] [error] co located POCs unavailable';
 const COMPLAINT = '[hevc @ 0x1] [error] The cu_qp_delta -41 is outside the valid range [-26, 25].';
 
 /**
@@ -19,7 +20,7 @@ function check(codec: string, pictures: string, expected: string): void {
   let drawn = '';
   for (const [, told = '', kind] of pictures.matchAll(/(?:\[(\w+)\])?([Kipb])/g)) {
     for (const message of told) {
-      const lines: { readonly [key: string]: string } = { c: CORRUPT, l: LOST, e: COMPLAINT };
+      const lines: { readonly [key: string]: string } = { c: CORRUPT, l: LOST, e: COMPLAINT, o: BESIDE };
       taker.message(lines[message] ?? conceals(message));
     }
     const notes = taker.picture({ isKey: kind === 'K', isBetween: kind === 'b' });
@@ -91,6 +92,9 @@ test('what H.264 complains of without concealing anything does not show', () => 
 test('when pictures are reordered, silence says what was lost: one of kind B, or none, of which the rest was decoded', () => {
   check('h264 (High)', 'Kbp[l]bpbpbpbpK', '........?...');
   check('hevc (Main)', 'Kbbbp[l]bbbpbbbpbK', '..........#....');
+  // The picture that vectors are taken from lacks a reference: more was lost than one of kind B.
+  check('h264 (High)', 'Kbp[l]bp[o]bpbpbpK', '........#...');
+  check('h264 (High)', 'Kbpbp[o]bpbpbpK', '............');
   const settled = (timesMs: readonly number[]) => {
     const times = new PictureTimes();
     return timesMs.map((ptsMs, at) => {

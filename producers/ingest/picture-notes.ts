@@ -80,6 +80,8 @@ export class PictureNoteTaker {
   #longestSinceLoss = 0;
   /** Before this picture a packet with a gap was told, and what came of it is open. */
   #lost = NOTHING_LOST;
+  /** Since then a picture beside the one that was decoded lacked what it was made of. */
+  #lacksBeside = false;
 
   /** The description of the input's stream with the pictures. */
   stream(line: string): void {
@@ -98,8 +100,9 @@ export class PictureNoteTaker {
   /** The next picture is given out. */
   picture({ isKey, isBetween }: PictureMark): PictureNotes {
     const at = this.#picture++;
-    const errors = this.#errors & ~ERROR.lost;
+    const errors = this.#errors & ~ASIDE;
     const hasLost = (this.#errors & ERROR.lost) !== 0;
+    if ((this.#errors & ERROR.beside) !== 0) this.#lacksBeside = true;
     const isCorrupt = this.#isCorrupt;
     this.#errors = 0;
     this.#isCorrupt = false;
@@ -150,12 +153,14 @@ export class PictureNoteTaker {
     const isOver = awayPictures >= (reordered ? SILENT_REORDERED_PICTURES : SILENT_PICTURES);
     const isRowLonger = this.#longestSinceLoss > this.#longestRow;
     if (isTold || isPast || isOver) this.#lost = NOTHING_LOST;
+    const lacksBeside = this.#lacksBeside;
+    if (this.#lost === NOTHING_LOST) this.#lacksBeside = false;
     if (hasLost && this.#lost === NOTHING_LOST) this.#lost = at;
     if (isTold || isPast || !isOver) return 0;
     // Without pictures of kind B, others are made of each.
     if (!reordered) return DAMAGE.lasting;
     // The decoder would have named a picture that others need: one of kind B was lost, or it decoded what was left.
-    if (this.#namesReferences) return DAMAGE.unlessMissing;
+    if (this.#namesReferences) return lacksBeside ? DAMAGE.lasting : DAMAGE.unlessMissing;
     if (!this.#conceals) return DAMAGE.lasting;
     // MPEG-2 conceals, and does not count its pictures: without the P between them, two rows of kind B are one.
     return isRowLonger ? DAMAGE.lasting : 0;
@@ -180,7 +185,8 @@ export class PictureNoteTaker {
 const NEVER = Number.NEGATIVE_INFINITY;
 const NOTHING_LOST = Number.POSITIVE_INFINITY;
 /** What an error was in; bits. */
-const ERROR = { inKey: 1, inPredicted: 2, inBetween: 4, unknown: 8, lost: 16 } as const;
+const ERROR = { inKey: 1, inPredicted: 2, inBetween: 4, unknown: 8, lost: 16, beside: 32 } as const;
+const ASIDE = ERROR.lost | ERROR.beside;
 const TYPED = ERROR.inKey | ERROR.inPredicted | ERROR.inBetween;
 /** From an error to the picture that it was in, at most. */
 const EXPLAINED_PICTURES = 6;
@@ -211,6 +217,8 @@ const LOST_PACKET = / corrupt input packet in stream (\d+)$/;
 /** A picture that others are made of is not there. */
 const MISSING_PICTURE =
   /Frame num gap|issing reference picture|reference picture missing|Could not find ref with POC/;
+/** H.264, of the picture that vectors are taken from: what it was made of is not there. Without a loss it need not show. */
+const LACKING_BESIDE = /co located POCs unavailable/;
 /** Decoders that conceal what they could not decode, and say so: what else they complain of need not show. */
 const CONCEALING_DECODER = /^\[(h26[134]|mpeg[124]|mpeg[12]?video|msmpeg4|wmv\d|vc1|flv)\w* @ /;
 
@@ -225,5 +233,6 @@ function errorIn(line: string): number {
   }
   if (!/\[(error|fatal|panic)\]/.test(line)) return 0;
   if (MISSING_PICTURE.test(line)) return ERROR.inPredicted;
+  if (LACKING_BESIDE.test(line)) return ERROR.beside;
   return CONCEALING_DECODER.test(line) ? 0 : ERROR.unknown;
 }
