@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
 import { tied } from '../../bin/processes.mjs';
 import { classArchive, keepArchive } from '../../local/class-archive.ts';
 import { javaEnvironment } from '../../local/java.ts';
@@ -81,6 +82,7 @@ function slowness(): number {
 }
 
 const TOOL_MS_MAX = 300_000;
+const LINES_A_TURN = 1_000;
 /** log4j would write to stdout, between the records, that the consumer's time is up. */
 const JVM_FLAGS = ['-Xmx192m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Dlog4j2.level=OFF'];
 const HEADERS_SEPARATOR = '\\;';
@@ -116,7 +118,9 @@ async function readOnce(
     );
   }
   const records = Array.from({ length: partitions }, (): CommittedRecord[] => []);
-  for (const line of lines) {
+  for (const [i, line] of lines.entries()) {
+    // answers to other requests are waited for meanwhile, and not for ever
+    if (i % LINES_A_TURN === 0) await setImmediate();
     const { partition, ...record } = parseRecord(line, nullText);
     records[partition]!.push(record);
   }
