@@ -68,13 +68,13 @@ function shown(pictures: Pictures, filters: readonly string[], codec: PictureCod
   return { inputs, framesPerSecond, codec, pictureFilters: [...pictures.filters, ...filters] };
 }
 
-/** Out and in every few seconds, black for 0.1 to 1.6 s between. */
+/** Out and in every few seconds, black for 0.1 to 1 s between: with the dark ends of both fades less than 2 s. */
 async function fades(workshop: Workshop, random: SeededRandom, seconds: number): Promise<ShownPictures> {
   const filters: string[] = [];
   for (let at = 3 + random.below(3); at < seconds - 8; at += 6 + random.below(5)) {
     const [out, hold, back] = [
       0.3 + random.below(20) / 10,
-      0.1 + random.below(16) / 10,
+      0.1 + random.below(10) / 10,
       0.3 + random.below(15) / 10,
     ];
     const middle = at + out + hold / 2;
@@ -209,9 +209,9 @@ function glyphs(width: number, height: number, random: SeededRandom): Buffer {
   return Buffer.concat([Buffer.from(`P5\n${width} ${height}\n255\n`), pixels]);
 }
 
-/** A ramp from black to dark grey with the noise that keeps it from banding; two thirds of it are dark. */
+/** A ramp from black to dark grey with the noise that keeps it from banding; a fifth of it or more is above 10 % luma. */
 async function dithered(workshop: Workshop, random: SeededRandom): Promise<ShownPictures> {
-  const top = 55 + random.below(30);
+  const top = 76 + random.below(20);
   const drift = 5 + random.below(10);
   const graph =
     `[0:v]format=yuv420p,lutyuv=y='16+val*${top}/700':u=128:v=128,noise=alls=${3 + random.below(5)}:allf=t,` +
