@@ -208,17 +208,19 @@ export class Probe {
     if (decoder.pid !== undefined) this.#context.onDecoder?.(decoder.pid);
     const takenBefore = sum(this.#media.taken);
     let broken: NutError | null = null;
+    let isPipeClosed = false;
     try {
       if (!this.#signal.aborted) await this.#consume(decoder);
     } catch (error) {
       if (!(error instanceof NutError)) throw error;
       broken = error;
     } finally {
-      if (broken !== null || this.#signal.aborted || this.#isDepthOver()) await decoder.stop();
+      isPipeClosed = broken !== null || this.#signal.aborted || this.#isDepthOver();
+      if (isPipeClosed) await decoder.stop();
     }
     const exit = await decoder.exited;
     this.#decoder = null;
-    if (exit.signal === null) this.#chunker.addDecodeErrors(decoder.messages.takeErrors());
+    if (exit.signal === null && !isPipeClosed) this.#chunker.addDecodeErrors(decoder.messages.takeErrors());
     if (this.#signal.aborted) return { next: 'end', reason: '' };
     if (this.#isDepthOver()) return { next: 'restart', delayMs: 0, reason: '' };
     if (exit.startError !== null) {
