@@ -16,6 +16,7 @@ export class Workshop {
   readonly mediaDir: string;
   readonly folder: string;
   readonly signal: AbortSignal;
+  readonly #making = new Map<string, Promise<string>>();
 
   constructor(ffmpegPath: string, mediaDir: string, folder: string, signal: AbortSignal) {
     this.ffmpegPath = ffmpegPath;
@@ -55,6 +56,16 @@ export class Workshop {
   async made(recipe: unknown, ending: string, make: (file: string) => Promise<void>): Promise<string> {
     const file = path.join(this.folder, `${hashOf([RECIPE_VERSION, recipe])}.${ending}`);
     if (existsSync(file)) return file;
+    // two that ask for it at the same time wait for the same one
+    let making = this.#making.get(file);
+    if (making === undefined) {
+      making = this.#make(file, ending, make).finally(() => this.#making.delete(file));
+      this.#making.set(file, making);
+    }
+    return await making;
+  }
+
+  async #make(file: string, ending: string, make: (file: string) => Promise<void>): Promise<string> {
     const unfinished = path.join(this.folder, `${path.basename(file, `.${ending}`)}.part.${ending}`);
     await make(unfinished);
     renameSync(unfinished, file);
