@@ -14,7 +14,8 @@ import { systemClock } from '../runtime/system-clock.ts';
 import type { FetchingCodec } from '../runtime/task.ts';
 import { valueCodec } from '../runtime/value-codec.ts';
 import { WriterSchemas } from '../schemas/codec.ts';
-import { learnWriterSchema, openRegistry, type Registry, RegistryError } from '../schemas/registry.ts';
+import { learnWriterSchema, openRegistry, type Registry } from '../schemas/registry.ts';
+import { RegistryError } from '../schemas/registry-error.ts';
 import type { CliContext } from './context.ts';
 import { ExpectedError } from './failure.ts';
 

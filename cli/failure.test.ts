@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SetupError } from '../local/setup-error.ts';
 import { LogError } from '../runtime/port.ts';
 import { SchemaError } from '../schemas/errors.ts';
-import { RegistryError } from '../schemas/registry.ts';
+import { RegistryError } from '../schemas/registry-error.ts';
 import { ExpectedError, failureOf, masked, UsageError } from './failure.ts';
 
 function check(error: unknown, exitCode: number, line: string): void {

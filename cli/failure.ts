@@ -7,7 +7,7 @@ import { TopologyError } from '../runtime/define-topology.ts';
 import { LogError } from '../runtime/port.ts';
 import { StateError } from '../runtime/state.ts';
 import { messageOf, SchemaError } from '../schemas/errors.ts';
-import { RegistryError } from '../schemas/registry.ts';
+import { RegistryError } from '../schemas/registry-error.ts';
 
 export const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

@@ -6,7 +6,8 @@ import { snapshotTopic } from '../runtime/snapshot.ts';
 import { changelogTopic } from '../runtime/task-inputs.ts';
 import type { Topology } from '../runtime/topology.ts';
 import { taskCountOf } from '../runtime/worker.ts';
-import { lookUpSchemaIds, type Registry, RegistryError } from '../schemas/registry.ts';
+import { lookUpSchemaIds, type Registry } from '../schemas/registry.ts';
+import { RegistryError } from '../schemas/registry-error.ts';
 import {
   DEFAULT_PARTITIONS,
   kafkaConfigs,

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -52,4 +60,29 @@ test('an ffmpeg that is installed is found and says what it can do', async () =>
   assert.ok(typeof abilities !== 'string');
   assert.deepEqual(abilities.missing, []);
   assert.equal(abilities.version, ffmpeg.version);
+});
+
+test('an ffmpeg that answered is believed while its file is the same; what cannot be used is asked each time', async (t) => {
+  const ffmpeg = await resolveFfmpeg({ ...options, allowInstall: true });
+  const dataDir = mkdtempSync(path.join(tmpdir(), 'everyview-ffmpeg-'));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const asked = path.join(dataDir, 'asked');
+  const file = program(t, `echo "$2" >> '${asked}'; exec '${ffmpeg.path}' "$@"`);
+  const env = { ...process.env, FFMPEG_BIN: file, EVERYVIEW_DATA_DIR: dataDir };
+  const questions = (): number =>
+    existsSync(asked) ? readFileSync(asked, 'utf8').split('\n').length - 1 : 0;
+  const first = await resolveFfmpeg({ ...options, env });
+  const all = questions();
+  assert.ok(all > 1);
+  assert.deepEqual(await resolveFfmpeg({ ...options, env }), first);
+  assert.equal(questions(), all, 'nothing was asked again');
+  appendFileSync(file, '# another one\n');
+  assert.deepEqual(await resolveFfmpeg({ ...options, env }), first);
+  assert.equal(questions(), 2 * all);
+  writeFileSync(path.join(dataDir, 'ffmpeg.json'), '{"half');
+  assert.deepEqual(await resolveFfmpeg({ ...options, env }), first);
+  assert.equal(questions(), 3 * all, 'answers that cannot be read are none');
+  writeFileSync(file, '#!/bin/sh\nexit 1\n');
+  for (let time = 0; time < 2; time++)
+    await assert.rejects(resolveFfmpeg({ ...options, env }), { code: 'ffmpeg-broken' });
 });

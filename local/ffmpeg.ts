@@ -6,6 +6,7 @@ import { acquireLock } from '../bin/processes.mjs';
 import { canInstallPackages, installPackage } from './apt.ts';
 import { findOnPath, isExecutableFile } from './find-on-path.ts';
 import { dataFolder, existingPart, folderError, makeFolder, partsFolder } from './folders.ts';
+import { keepAbilities, knownAbilities } from './known-ffmpeg.ts';
 import { type OnProgress, reportStep, type StepNews } from './progress.ts';
 import { runCommand } from './run-command.ts';
 import { interrupted, SetupError } from './setup-error.ts';
@@ -41,7 +42,7 @@ const NEEDED = {
   '-encoders': ['libx264', 'aac'],
   '-decoders': ['h264', 'aac'],
   '-demuxers': ['hls', 'mpegts', 'mov'],
-  '-filters': ['scale', 'showinfo', 'astats', 'ebur128'],
+  '-filters': ['scale', 'format', 'select', 'field', 'extractplanes'],
   '-protocols': ['file', 'http', 'pipe', 'tcp'],
 } as const;
 const WELCOME = { '-demuxers': ['dash'], '-protocols': ['https', 'rtmp', 'srt', 'udp', 'rtp'] } as const;
@@ -57,7 +58,7 @@ const FETCH_WAIT_MS = 600_000;
  */
 export async function resolveFfmpeg(options: FfmpegOptions): Promise<Ffmpeg> {
   const env = options.env ?? process.env;
-  const found = await findFfmpeg(env, options.signal);
+  const found = await findFfmpeg(env, options.signal, true);
   if (found.ffmpeg !== null) return found.ffmpeg;
   const tried = [...found.refused];
   if (options.allowInstall) {
@@ -67,13 +68,19 @@ export async function resolveFfmpeg(options: FfmpegOptions): Promise<Ffmpeg> {
   throw new SetupError('ffmpeg-missing', 'no usable ffmpeg was found', FFMPEG_FIX, { detail: tried });
 }
 
-/** What is on this machine already, and why each one that was looked at was left. Throws `ffmpeg-broken`. */
+/**
+ * What is on this machine already, and why each one that was looked at was left. `believes` what one answered before,
+ * instead of asking it. Throws `ffmpeg-broken`.
+ */
 export async function findFfmpeg(
   env: NodeJS.ProcessEnv = process.env,
   signal?: AbortSignal,
+  believes = false,
 ): Promise<{ ffmpeg: Ffmpeg | null; refused: readonly string[] }> {
+  const ask = (file: string) =>
+    believes ? knownOrAsked(dataFolder(env), file, signal) : askFfmpeg(file, signal);
   const given = env.FFMPEG_BIN;
-  if (given !== undefined && given !== '') return { ffmpeg: await givenFfmpeg(given, signal), refused: [] };
+  if (given !== undefined && given !== '') return { ffmpeg: await givenFfmpeg(given, ask), refused: [] };
   const fetched = existingPart(dataFolder(env), FETCHED_PART);
   const candidates: [FfmpegSource, string | null][] = [
     ['ffmpeg-static', staticFfmpeg()],
@@ -83,7 +90,7 @@ export async function findFfmpeg(
   const refused: string[] = [];
   for (const [source, file] of candidates) {
     if (file === null) continue;
-    const abilities = await askFfmpeg(file, signal);
+    const abilities = await ask(file);
     if (typeof abilities !== 'string' && abilities.missing.length === 0) {
       return { ffmpeg: { path: file, version: abilities.version, source }, refused };
     }
@@ -117,6 +124,20 @@ export async function askFfmpeg(file: string, signal?: AbortSignal): Promise<Ffm
   return { version: match[1]!, missing, unavailable };
 }
 
+async function knownOrAsked(
+  dataDir: string,
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<FfmpegAbilities | string> {
+  const questions = JSON.stringify([NEEDED, WELCOME]);
+  const known = knownAbilities(dataDir, file, questions);
+  if (known !== null) return known;
+  const abilities = await askFfmpeg(file, signal);
+  if (typeof abilities !== 'string' && abilities.missing.length === 0)
+    keepAbilities(dataDir, file, questions, abilities);
+  return abilities;
+}
+
 /** Names in the output of `ffmpeg -encoders` and its like: flags, then one name or several with commas. */
 export function parseOffered(lines: readonly string[]): ReadonlySet<string> {
   const names = new Set<string>();
@@ -131,8 +152,10 @@ function kindOf(argument: string): string {
   return argument.slice(1, -1);
 }
 
-async function givenFfmpeg(file: string, signal: AbortSignal | undefined): Promise<Ffmpeg> {
-  const abilities = isExecutableFile(file) ? await askFfmpeg(file, signal) : 'there is no such program';
+type Ask = (file: string) => Promise<FfmpegAbilities | string>;
+
+async function givenFfmpeg(file: string, ask: Ask): Promise<Ffmpeg> {
+  const abilities = isExecutableFile(file) ? await ask(file) : 'there is no such program';
   const why =
     typeof abilities === 'string'
       ? abilities

@@ -1,7 +1,8 @@
 /** Values to bytes and back for the runtime: the generated codec of `schemas/` with a table of what the registry knows. */
 import { schemaText } from '../schemas/avsc-files.ts';
 import { decodeRange, decodeValue, encodeShared, encodeValue, WriterSchemas } from '../schemas/codec.ts';
-import { learnWriterSchema, lookUpSchemaIds, type Registry, RegistryError } from '../schemas/registry.ts';
+import { learnWriterSchema, lookUpSchemaIds, type Registry } from '../schemas/registry.ts';
+import { RegistryError } from '../schemas/registry-error.ts';
 import {
   isTopicName,
   type RecordOf,

@@ -3,14 +3,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, beforeEach, describe, it } from 'node:test';
 import { decodeValue, recordSchema, WriterSchemas } from './codec.ts';
-import {
-  learnWriterSchema,
-  lookUpSchemaIds,
-  openRegistry,
-  RegistryError,
-  type RegistryErrorCode,
-  registerSchemas,
-} from './registry.ts';
+import { learnWriterSchema, lookUpSchemaIds, openRegistry, registerSchemas } from './registry.ts';
+import { RegistryError, type RegistryErrorCode } from './registry-error.ts';
 import { TOPIC_NAMES, valueSubject } from './topics.ts';
 
 type Answer = { readonly status: number; readonly body: unknown };

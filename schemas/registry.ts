@@ -7,6 +7,7 @@ import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-sc
 import { schemaText } from './avsc-files.ts';
 import type { WriterSchemas } from './codec.ts';
 import { messageOf } from './errors.ts';
+import { RegistryError } from './registry-error.ts';
 import {
   COMPATIBILITY_OF_VISIBILITY,
   TOPIC_NAMES,
@@ -14,27 +15,6 @@ import {
   topicDefinition,
   valueSubject,
 } from './topics.ts';
-
-/** `unreachable` may pass by itself; the others need somebody to act. */
-export type RegistryErrorCode =
-  | 'unreachable'
-  | 'unauthorized'
-  | 'not-registered'
-  | 'incompatible'
-  | 'refused';
-
-/** One line that says what to do. */
-export class RegistryError extends Error {
-  readonly code: RegistryErrorCode;
-  readonly canRetry: boolean;
-
-  constructor(code: RegistryErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options);
-    this.name = 'RegistryError';
-    this.code = code;
-    this.canRetry = code === 'unreachable';
-  }
-}
 
 export type Registry = {
   /** As given, without credentials: fit for messages. */

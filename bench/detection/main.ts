@@ -3,13 +3,14 @@
  * `everyview analyze` does, and prints precision, recall, start error and false alarms per type, with ffmpeg's own filters
  * on the same files beside them.
  */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { DETECTORS } from '../../topologies/stream-detection.ts';
+import { writeFigures } from '../figures.ts';
 import { faultOrders, PUT_TYPES } from './fault-files.ts';
 import type { MediaOrder, Span } from './media-file.ts';
 import { negativeOrders } from './negatives.ts';
@@ -87,7 +88,7 @@ async function main(): Promise<number> {
     const report = reportOf(results, copies, ffmpeg.version);
     const text = pageOf(report);
     process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : text);
-    if (values.page !== undefined) writeInto(values.page, report.command, text);
+    if (values.page !== undefined) writeFigures(values.page, `    ${report.command}\n\n${text}`);
     return report.missed.length === 0 ? 0 : 1;
   } finally {
     if (values.work === undefined) workshop.remove();
@@ -180,15 +181,6 @@ function isNear(truth: Span, one: Span): boolean {
     Math.abs(one.startMs - truth.startMs) <= 300 &&
     Math.abs(one.endMs - truth.endMs) <= 500
   );
-}
-
-const [BEGIN, END] = ['<!-- figures begin -->', '<!-- figures end -->'];
-
-function writeInto(file: string, command: string, text: string): void {
-  const page = readFileSync(file, 'utf8');
-  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (from === -1 || to < from) throw new Error(`${file} has no place for the figures: ${BEGIN} and ${END}`);
-  writeFileSync(file, `${page.slice(0, from + BEGIN.length)}\n    ${command}\n\n${text}${page.slice(to)}`);
 }
 
 function wholeNumber(name: string, text: string): number {

@@ -2,13 +2,14 @@
  * `npm run bench:ingest`: what watching a stream costs, beside decoding it and nothing else, and beside ffmpeg's own
  * filters. CPU time is that of user and system, of ffmpeg and Node together, paired in one run.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { DEPTHS, type Depth } from '../../schemas/depths.ts';
+import { writeFigures } from '../figures.ts';
 import { cpuSecondsOf } from './cpu-time.ts';
 import { cutLiveClip, describeFile, FILES, renderFile } from './files.ts';
 import { type LiveUsage, watchLive } from './live-streams.ts';
@@ -16,9 +17,9 @@ import { MEMORY_MB_MAX, type Measured, OF_CHAIN_MAX, RATIO_MAX, renderPage, rend
 
 const HELP = `Usage: npm run bench:ingest -- [options]
 
-For each file, in turns: decoding alone (ffmpeg -f null, one thread), ingest with every detector (everyview analyze
-without its report, Node's start included), Node's start alone, and the chain signalstats,blockdetect,blurdetect,siti on
-its first seconds. Then 26 s of the last file at live pace, in each depth.
+For each file, in turns: decoding alone (ffmpeg -f null, one thread), ingest with every detector (everyview analyze FILE
+--json, from its first process to its last), the command's start alone, and the chain signalstats,blockdetect,blurdetect,
+siti on the file's first seconds. Then 26 s of the last file at live pace, in each depth.
 
   --source FILE        clip that the files are rendered from (the trailer in test/media)
   --files A,B          measure these instead of rendering any
@@ -26,7 +27,7 @@ its first seconds. Then 26 s of the last file at live pace, in each depth.
   --chain-seconds N    how much of a file the chain gets (4)
   --live full=4,keyframes=10,packets=100   streams in each depth; '' for none
   --live-seconds N     how long they are measured (20)
-  --page FILE          write the tables to a page, too
+  --page FILE          write the tables into this page, between its marks
   --json
   --help`;
 
@@ -80,7 +81,7 @@ async function main(): Promise<void> {
     );
     loads.push(loadavg()[0]!);
     if (values.page !== undefined)
-      writeFileSync(values.page, renderPage({ measured, live, ffmpeg: resolved.version, loads }));
+      writeFigures(values.page, renderPage({ measured, live, ffmpeg: resolved.version, loads }));
     const isMissed =
       measured.some(({ ratio, ofChain }) => ratio > RATIO_MAX || ofChain > OF_CHAIN_MAX) ||
       live.some(
@@ -111,17 +112,18 @@ async function filesIn(folder: string, ffmpegPath: string) {
 
 /** Everything in turns, so that what the machine does beside falls on all of it. */
 async function measure(ffmpegPath: string, folder: string, name: string, path: string): Promise<Measured> {
-  const script = fileURLToPath(new URL('analyse-once.ts', import.meta.url));
+  const command = fileURLToPath(new URL('../../bin/everyview.mjs', import.meta.url));
   const seconds = values['chain-seconds'];
   const decoding = ['-nostdin', '-v', 'quiet', '-threads', '1', '-i', path];
-  // As the launcher starts it: compiled sources are kept.
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled') };
-  await cpuSecondsOf(process.execPath, [script], env);
+  const env = { ...process.env, FFMPEG_BIN: ffmpegPath, EVERYVIEW_DATA_DIR: folder };
+  const analyze = (...args: string[]) => cpuSecondsOf(process.execPath, [command, 'analyze', ...args], env);
+  // The first time of all, sources are compiled and ffmpeg is asked what it can do.
+  await analyze(path, '--json');
   const rounds: Round[] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
     const decode = await cpuSecondsOf(ffmpegPath, [...decoding, '-f', 'null', '-']);
-    const ours = await cpuSecondsOf(process.execPath, [script, ffmpegPath, path], env);
-    const boot = await cpuSecondsOf(process.execPath, [script], env);
+    const ours = await analyze(path, '--json');
+    const boot = await analyze('--help');
     const start = await cpuSecondsOf(ffmpegPath, [...decoding, '-t', seconds, '-f', 'null', '-']);
     const filters = ['-t', seconds, '-filter_threads', '1', '-vf', CHAIN, '-f', 'null', '-'];
     const chain = await cpuSecondsOf(ffmpegPath, [...decoding, ...filters]);

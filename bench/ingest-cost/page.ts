@@ -1,4 +1,4 @@
-/** What was measured, as tables and as a page of the docs. */
+/** What was measured, as tables and as part of a page of the docs. */
 import { availableParallelism, cpus } from 'node:os';
 import type { LiveUsage } from './live-streams.ts';
 
@@ -10,7 +10,7 @@ export type Measured = {
   readonly file: string;
   readonly decodeSeconds: number;
   readonly oursSeconds: number;
-  /** Part of ours: Node, its libraries and our sources, until they would begin. */
+  /** Part of ours: what the command takes for its help. */
   readonly startSeconds: number;
   /** Medians of the ratios within a round. */
   readonly ratio: number;
@@ -29,7 +29,7 @@ export type Page = {
 
 export function renderTables(measured: readonly Measured[], live: readonly LiveUsage[]): string {
   return [
-    `| file | decoding alone, CPU-s | with all detectors, CPU-s | of it Node's start | ratio (at most ${RATIO_MAX}) | chain of filters against decoding | ours of the chain (at most ${OF_CHAIN_MAX}) |`,
+    `| file | decoding alone, CPU-s | with all detectors, CPU-s | of it the command's start | ratio (at most ${RATIO_MAX}) | chain of filters against decoding | ours of the chain (at most ${OF_CHAIN_MAX}) |`,
     '|---|---|---|---|---|---|---|',
     ...measured.map(
       (one) =>
@@ -51,16 +51,7 @@ export function renderPage({ measured, live, ffmpeg, loads }: Page): string {
   const cores = `${availableParallelism()} cores (${processor?.model.trim() || 'unknown'})`;
   const [from = 0, to = 0] = loads;
   return [
-    '# What watching a stream costs',
-    '',
-    `Written by \`npm run bench:ingest -- ${process.argv.slice(2).join(' ')}\`; do not edit it.`,
-    '',
-    'CPU time is that of user and system, of ffmpeg and Node together. Each round measures in turns, one decoder thread',
-    'everywhere: `ffmpeg -threads 1 -i FILE -f null -`; ingest with every detector, as `everyview analyze` does it without',
-    "its report, Node's start and its question for ffmpeg's build included; and the chain of ffmpeg's filters signalstats,",
-    'blockdetect, blurdetect and siti on the first seconds, against decoding those. Ratios are taken within a round; the',
-    'tables have medians. Streams at live pace share one Node process; they show 26 s of the last file. Memory is',
-    'resident, of Node and all its children; pages that processes share count once in all.',
+    `    npm run bench:ingest -- ${process.argv.slice(2).join(' ')}`,
     '',
     `${cores}, Node ${process.versions.node}, ffmpeg ${ffmpeg}; load of the machine ${from.toFixed(1)} at the beginning, ${to.toFixed(1)} at the end.`,
     '',

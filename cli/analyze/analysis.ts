@@ -51,6 +51,8 @@ export type AnalysisOptions = {
   readonly streamId: string;
   readonly input: string;
   readonly ffmpegPath: string;
+  /** The version that it names itself; it is asked when left out. */
+  readonly ffmpegBuild?: string;
   readonly clock: Clock;
   /** Addresses beside the public ones that may be connected to over HTTP. */
   readonly allow?: readonly string[];
@@ -125,7 +127,7 @@ const START_MS = 1_000_000;
 
 /** Features of the whole input, as a probe writes them, under this rendition's name. */
 export async function featuresOf(
-  { streamId, ffmpegPath, clock, forMs, allow, captions, signal, onProgress }: AnalysisOptions,
+  { streamId, ffmpegPath, ffmpegBuild, clock, forMs, allow, captions, signal, onProgress }: AnalysisOptions,
   input: string,
   renditionId: string,
 ): Promise<readonly FrameFeatures[]> {
@@ -150,6 +152,7 @@ export async function featuresOf(
     },
     allow: allow ?? [],
     ffmpegPath,
+    ...(ffmpegBuild === undefined ? {} : { ffmpegBuild }),
     clock,
     probeId: 'analyze',
     // part of every record: the same in each run

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { resolveFfmpeg } from '../../local/ffmpeg.ts';
+import { type Ffmpeg, resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { IngestError } from '../../producers/ingest/ingest-error.ts';
 import { inputKindOf } from '../../producers/ingest/stream-spec.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
@@ -44,10 +44,8 @@ const EXIT_HIT = 1;
 const EXIT_UNREADABLE = 3;
 const THUMBNAILS_MAX = 60;
 
-export function addAnalyze(program: Command, run: (options: AnalyzeOptions) => Promise<void>): void {
-  program
-    .command('analyze')
-    .summary('look for defects in files and streams, with no server at all')
+export function addAnalyze(command: Command, run: (options: AnalyzeOptions) => Promise<void>): void {
+  command
     .description(
       'Decodes each input as fast as the machine can, and tells every defect: a timeline here, a page with pictures, or ' +
         'NDJSON. It is the same code that watches live streams, and finds the same.',
@@ -113,7 +111,7 @@ export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
   const parts: { analysis: Analysis; thumbnails: ReadonlyMap<number, string> }[] = [];
   for (const stream of streams) {
     const { input } = stream;
-    const analysis = await analysed(context, options, stream, ffmpeg.path);
+    const analysis = await analysed(context, options, stream, ffmpeg);
     found.push(...analysis.defects);
     if (options.json) for (const object of analysisObjects(analysis)) jsonLine(context.out, object);
     else for (const text of analysisLines(analysis, context.out)) line(context.out, text);
@@ -137,7 +135,7 @@ async function analysed(
   { err, env, interruption }: CliContext,
   options: AnalyzeOptions,
   { streamId, input, config, reference, captions }: AnalysedStream,
-  ffmpegPath: string,
+  ffmpeg: Ffmpeg,
 ): Promise<Analysis> {
   const progress = progressLine(err);
   try {
@@ -145,7 +143,8 @@ async function analysed(
       streamId,
       input,
       allow: allowedAddresses(env, options.allow),
-      ffmpegPath,
+      ffmpegPath: ffmpeg.path,
+      ffmpegBuild: ffmpeg.version,
       clock: systemClock,
       signal: interruption.signal,
       onProgress: (coveredMs) => progress.show(`${streamId}: ${(coveredMs / 1_000).toFixed(0)} s looked at`),

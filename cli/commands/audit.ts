@@ -16,10 +16,8 @@ export type AuditOptions = RangeFlags & {
   readonly json: boolean;
 };
 
-export function addAudit(program: Command, run: (options: AuditOptions) => Promise<void>): void {
-  program
-    .command('audit')
-    .summary('prove that what was said live is what the log leads to')
+export function addAudit(command: Command, run: (options: AuditOptions) => Promise<void>): void {
+  command
     .description(
       'Runs every task once more over its recorded inputs, with the code that ran it live, and compares what it says ' +
         'with what it said live: key, value, schema, headers and time of every record, in order. Ends with 0 when all ' +

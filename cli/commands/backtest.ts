@@ -22,10 +22,8 @@ export type BacktestFlags = RangeFlags & {
   readonly json: boolean;
 };
 
-export function addBacktest(program: Command, run: (options: BacktestFlags) => Promise<void>): void {
-  program
-    .command('backtest')
-    .summary('what another configuration would have said about the past')
+export function addBacktest(command: Command, run: (options: BacktestFlags) => Promise<void>): void {
+  command
     .description(
       'Runs all topologies once more over a range of the log, with the configuration that is tried in place of the one ' +
         'that held, and tells the difference in alerts, defects and scores. It writes nothing into the log. Without ' +

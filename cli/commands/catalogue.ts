@@ -27,13 +27,10 @@ export type CatalogueOptions =
     }
   | { readonly action: 'list'; readonly json: boolean };
 
-export function addCatalogue(program: Command, run: (options: CatalogueOptions) => Promise<void>): void {
-  const catalogue = program
-    .command('catalogue')
-    .summary("which programme a tenant's content id is")
-    .description(
-      'Joins both sides: players know a content id, probes a programme. A viewer of a content id that is not in here is scored, but for no defect of a stream.',
-    );
+export function addCatalogue(catalogue: Command, run: (options: CatalogueOptions) => Promise<void>): void {
+  catalogue.description(
+    'Joins both sides: players know a content id, probes a programme. A viewer of a content id that is not in here is scored, but for no defect of a stream.',
+  );
   catalogue
     .command('put')
     .summary('add an entry, or change it')

@@ -24,10 +24,8 @@ type ListenAddress = { readonly host: string; readonly port: number };
 
 const USUAL_PORT = 4580;
 
-export function addCollect(program: Command, run: (options: CollectOptions) => Promise<void>): void {
-  const command = program
-    .command('collect')
-    .summary('take the reports of players into Kafka')
+export function addCollect(command: Command, run: (options: CollectOptions) => Promise<void>): void {
+  command
     .description(
       'Listens for CMCD and JSON reports of players and writes them to playback-events. A report is answered when Kafka has it.',
     )

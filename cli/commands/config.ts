@@ -32,15 +32,12 @@ export type ConfigOptions =
   | { readonly action: 'list'; readonly json: boolean }
   | { readonly action: 'show'; readonly hash: string };
 
-export function addConfig(program: Command, run: (options: ConfigOptions) => Promise<void>): void {
-  const config = program
-    .command('config')
-    .summary('rules and settings: check them, put them in force, see what holds')
-    .description(
-      'Detector settings, alert rules, scoring: one file, YAML or JSON. A configuration takes effect by a record in the ' +
-        'log, so that a replay sees it at the same place, and every output carries its hash. docs/configuration.md lists ' +
-        'every setting.',
-    );
+export function addConfig(config: Command, run: (options: ConfigOptions) => Promise<void>): void {
+  config.description(
+    'Detector settings, alert rules, scoring: one file, YAML or JSON. A configuration takes effect by a record in the ' +
+      'log, so that a replay sees it at the same place, and every output carries its hash. docs/configuration.md lists ' +
+      'every setting.',
+  );
   config
     .command('check')
     .summary('say what is wrong with a file; needs no server')

@@ -15,10 +15,8 @@ export type ConsoleFlags = { readonly port: number; readonly host: string };
 
 export const USUAL_CONSOLE_PORT = 8787;
 
-export function addConsole(program: Command, run: (options: ConsoleFlags) => Promise<void>): void {
-  program
-    .command('console')
-    .summary('the live wall, sessions and alerts in a browser')
+export function addConsole(command: Command, run: (options: ConsoleFlags) => Promise<void>): void {
+  command
     .description(
       'Serves the console until Ctrl-C: every stream, every session of the last half hour with what its score was lost ' +
         'to, every alert; live. It reads the log as any subscriber does, and needs no database.',

@@ -10,10 +10,8 @@ export type DescribeOptions = {
   readonly mermaid: boolean;
 };
 
-export function addDescribe(program: Command, run: (options: DescribeOptions) => Promise<void>): void {
-  program
-    .command('describe')
-    .summary('print what each topology reads, does and writes')
+export function addDescribe(command: Command, run: (options: DescribeOptions) => Promise<void>): void {
+  command
     .description("Prints topologies in the form of Kafka Streams' Topology.describe(). Needs no Kafka.")
     .argument('[topology...]', 'only these')
     .option('--json', 'the same as one line of JSON', false)

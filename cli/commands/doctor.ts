@@ -6,10 +6,8 @@ import { jsonLine, line } from '../terminal.ts';
 
 export type DoctorOptions = { readonly json: boolean };
 
-export function addDoctor(program: Command, run: (options: DoctorOptions) => Promise<void>): void {
-  program
-    .command('doctor')
-    .summary('say what is there, what is missing, and the line that installs it')
+export function addDoctor(command: Command, run: (options: DoctorOptions) => Promise<void>): void {
+  command
     .description('Looks at everything that EveryView needs on this machine, and changes nothing.')
     .option('--json', 'one line of JSON: name, status, detail and fix of each check', false)
     .addHelpText(

@@ -29,10 +29,8 @@ export type IngestOptions = {
   readonly allow?: readonly string[];
 };
 
-export function addIngest(program: Command, run: (options: IngestOptions) => Promise<void>): void {
-  program
-    .command('ingest')
-    .summary('decode streams and write their features into Kafka')
+export function addIngest(command: Command, run: (options: IngestOptions) => Promise<void>): void {
+  command
     .description(
       'Watches files and live streams until they end or Ctrl-C. Pictures stay in this process; Kafka gets figures.',
     )

@@ -32,10 +32,8 @@ export type ResetCommandOptions = ResetFlags & { readonly topology: string };
 
 const TARGETS = ['toEarliest', 'toLatest', 'toDatetime', 'byDuration', 'toOffset'] as const;
 
-export function addReset(program: Command, run: (options: ResetCommandOptions) => Promise<void>): void {
-  program
-    .command('reset')
-    .summary('delete the state of a topology and choose where it begins again')
+export function addReset(command: Command, run: (options: ResetCommandOptions) => Promise<void>): void {
+  command
     .description(
       'Deletes the state of a topology and sets the position of each of its tasks, both in one transaction, in the way ' +
         "of Kafka's kafka-streams-application-reset. Everything that runs the topology has to be stopped before. What " +

@@ -17,10 +17,8 @@ export type RunOptions = MetricsFlags & {
   readonly snapshotEvery?: number;
 };
 
-export function addRun(program: Command, run: (options: RunOptions) => Promise<void>): void {
-  const command = program
-    .command('run')
-    .summary('run topologies against a Kafka that is there')
+export function addRun(command: Command, run: (options: RunOptions) => Promise<void>): void {
+  command
     .description(
       'Runs topologies until Ctrl-C: all of them, or those named. Start it as often as you like, on as many machines ' +
         'as you like: the processes share the tasks, and take over from one that dies.',

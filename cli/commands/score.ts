@@ -13,10 +13,8 @@ import { counted, jsonLine, line, styled, table } from '../terminal.ts';
 
 export type ScoreOptions = { readonly files: readonly string[]; readonly json: boolean };
 
-export function addScore(program: Command, run: (options: ScoreOptions) => Promise<void>): void {
-  program
-    .command('score')
-    .summary('score the sessions in files of player reports')
+export function addScore(command: Command, run: (options: ScoreOptions) => Promise<void>): void {
+  command
     .description(
       'Reads what players reported, one report per line, and scores each session as the pipeline would if it watched no ' +
         'stream beside it. Order and repetitions of lines do not matter. Needs no Kafka.',

@@ -17,10 +17,8 @@ export type SessionOptions = {
   readonly json: boolean;
 };
 
-export function addSession(program: Command, run: (options: SessionOptions) => Promise<void>): void {
-  program
-    .command('session')
-    .summary('one viewer session: its score over time, and what it was lost to')
+export function addSession(command: Command, run: (options: SessionOptions) => Promise<void>): void {
+  command
     .description(
       "Looks a session up in qos-scores, by the player's own session id or by its key, and prints its timeline: every 10 s, " +
         'what was told, what was lost to which cause, and the outcome.',

@@ -42,10 +42,8 @@ const PROGRESS_EVERY_MS = 1_000;
 /** Without a terminal progress is a log. */
 const PROGRESS_LOG_EVERY_MS = 10_000;
 
-export function addSimulate(program: Command, run: (options: SimulateOptions) => Promise<void>): void {
-  program
-    .command('simulate')
-    .summary('an audience that reports to a collector, with incidents that you choose')
+export function addSimulate(command: Command, run: (options: SimulateOptions) => Promise<void>): void {
+  command
     .description(
       'Simulated viewers watch, stall, pause, seek, mute and leave, and their players report it as real ones do (JSON events, CMCD version 2 and 1). The same seed gives the same audience.',
     )

@@ -20,10 +20,8 @@ export type SinkCommandOptions = MetricsFlags & {
   readonly untilEnd: boolean;
 };
 
-export function addSink(program: Command, run: (options: SinkCommandOptions) => Promise<void>): void {
-  const command = program
-    .command('sink')
-    .summary('keep tables in PostgreSQL that dashboards read')
+export function addSink(command: Command, run: (options: SinkCommandOptions) => Promise<void>): void {
+  command
     .description(
       'Writes defects, stream health, scores, sessions, cohorts, alerts and the catalogue into PostgreSQL until Ctrl-C, ' +
         'each record exactly once: positions are kept beside the rows. Makes its tables in the schema everyview.',

@@ -44,10 +44,8 @@ const SEED = 1;
 const VIEWERS = 120;
 const VIEWERS_MAX = 100_000;
 
-export function addStart(program: Command, run: (options: StartOptions) => Promise<void>): void {
-  const command = program
-    .command('start')
-    .summary('run everything on this machine, and watch live video being watched')
+export function addStart(command: Command, run: (options: StartOptions) => Promise<void>): void {
+  command
     .description(
       'Sets everything up and runs it on this machine: Kafka, a schema registry, ffmpeg on real clips into which ' +
         'faults were put, detection, alerts. Prints alerts as they come, and at the end what was found of the faults; ' +

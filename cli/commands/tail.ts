@@ -16,10 +16,8 @@ export type TailCommandOptions = {
   readonly raw: boolean;
 };
 
-export function addTail(program: Command, run: (options: TailCommandOptions) => Promise<void>): void {
-  program
-    .command('tail')
-    .summary('print the records of a topic as they come')
+export function addTail(command: Command, run: (options: TailCommandOptions) => Promise<void>): void {
+  command
     .description(
       `Prints decoded records of a topic, one line each: committed ones only, in the order of each partition.
 

@@ -17,10 +17,8 @@ export type TopicsOptions = {
   readonly replicas?: number;
 };
 
-export function addTopics(program: Command, run: (options: TopicsOptions) => Promise<void>): void {
-  program
-    .command('topics')
-    .summary('list topics and schemas, what should be and what is; create them')
+export function addTopics(command: Command, run: (options: TopicsOptions) => Promise<void>): void {
+  command
     .description(
       'Lists every topic with its partitions, clean-up, timestamps and schema, and what differs from what should be.',
     )

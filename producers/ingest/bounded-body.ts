@@ -1,7 +1,8 @@
 /** The body of an answer, read within bounds of size and time. */
 import type { Readable } from 'node:stream';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
-import { type Answer, FetchFailure, shown } from './origin-client.ts';
+import { FetchFailure } from './fetch-failure.ts';
+import { type Answer, shown } from './origin-client.ts';
 
 export type BodyBounds = {
   readonly bytesMax: number;

@@ -51,7 +51,7 @@ export class DecodedMedia implements MediaReader {
         if (track.kind === 'video' && !isPicture) this.#look(packet, track);
         const records = await this.#take(packet, track, isPicture, told);
         media.taken[packet.track] = number + 1;
-        yield records;
+        if (records.length > 0) yield records;
       }
     }
   }

@@ -8,19 +8,14 @@ import { parseDash } from './dash-manifest.ts';
 import { DashPeriods, type LoadedDash } from './dash-periods.ts';
 import { rewriteDash } from './dash-rewrite.ts';
 import type { FetchEvents, ManifestFetch } from './fetch-events.ts';
+import { FetchFailure } from './fetch-failure.ts';
 import { createFileClient } from './file-client.ts';
 import { rewriteHls } from './hls-rewrite.ts';
 import { chooseRendition, type Rendition } from './ladder.ts';
 import { childPath, dashBase, dashChild, type LoopbackTarget, parseLoopbackPath } from './loopback-path.ts';
 import { expectedKind, isManifest, type Manifest, readManifest } from './manifest.ts';
 import type { AllowRule, Lookup } from './network-policy.ts';
-import {
-  createOriginClient,
-  FetchFailure,
-  type FetchLimits,
-  type OriginClient,
-  shown,
-} from './origin-client.ts';
+import { createOriginClient, type FetchLimits, type OriginClient, shown } from './origin-client.ts';
 import { askForSegment, type SegmentQuestion } from './segment-probe.ts';
 import { relaySegment, written } from './segment-relay.ts';
 

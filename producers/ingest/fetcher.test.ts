@@ -5,10 +5,10 @@ import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { ManifestFetch, SegmentFetch } from './fetch-events.ts';
+import { FetchFailure } from './fetch-failure.ts';
 import type { FetchSession } from './fetch-session.ts';
 import { createFetcher, type FetcherOptions } from './fetcher.ts';
 import { type Lookup, parseAllowRule } from './network-policy.ts';
-import { FetchFailure } from './origin-client.ts';
 import { temporaryFolder, until } from './testing.ts';
 import { startTestOrigin, type TestHandler, type TestOrigin } from './testing-origin.ts';
 

@@ -19,12 +19,18 @@ export type FfmpegAbilities = {
 /**
  * Asks the ffmpeg behind a path, once in the life of this process. Throws {@link IngestError} when it does not run or is
  * older than 5.1, which the decoder's options need. Where all inputs are files (`forFiles`) it is asked for its build
- * alone: what it has for networks does not matter, and each question costs as much as decoding a second of video.
+ * alone, or not at all where that is known: what it has for networks does not matter, and each question costs as much as
+ * decoding a second of video.
  */
-export async function ffmpegAbilities(ffmpegPath: string, forFiles = false): Promise<FfmpegAbilities> {
+export async function ffmpegAbilities(
+  ffmpegPath: string,
+  forFiles = false,
+  knownBuild?: string,
+): Promise<FfmpegAbilities> {
   const known = KNOWN.get(ffmpegPath);
   if (known !== undefined) return known;
-  const build = BUILDS.get(ffmpegPath) ?? (await ffmpegBuild(ffmpegPath));
+  const build =
+    BUILDS.get(ffmpegPath) ?? newEnough(ffmpegPath, knownBuild ?? (await ffmpegBuild(ffmpegPath)));
   BUILDS.set(ffmpegPath, build);
   if (forFiles) return { build, protocols: NONE, demuxers: NONE, hlsOptions: NONE };
   const abilities = await ask(ffmpegPath, build);
@@ -72,25 +78,29 @@ async function ask(ffmpegPath: string, build: string): Promise<FfmpegAbilities> 
   };
 }
 
+const ADVICE = 'install ffmpeg 5.1 or newer (Debian: apt-get install ffmpeg), or name its path in FFMPEG_BIN';
+
 async function ffmpegBuild(ffmpegPath: string): Promise<string> {
-  const advice =
-    'install ffmpeg 5.1 or newer (Debian: apt-get install ffmpeg), or name its path in FFMPEG_BIN';
   let text: string;
   try {
     text = await textOf(ffmpegPath, '-version');
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new IngestError(`${ffmpegPath} does not run (${why}): ${advice}`, { cause: error });
+    throw new IngestError(`${ffmpegPath} does not run (${why}): ${ADVICE}`, { cause: error });
   }
   const build = /^ffmpeg version (\S+)/.exec(text)?.[1];
-  if (build === undefined) throw new IngestError(`${ffmpegPath} is not ffmpeg: ${advice}`);
+  if (build === undefined) throw new IngestError(`${ffmpegPath} is not ffmpeg: ${ADVICE}`);
+  return build;
+}
+
+function newEnough(ffmpegPath: string, build: string): string {
   const [major, minor] = build
     .replace(/^[^0-9]*/, '')
     .split('.')
     .map((part) => Number.parseInt(part, 10));
   // Builds between releases are named after a commit or a date; those in use are newer.
   const tooOld = /^n?\d{1,2}\./.test(build) && (major! < 5 || (major === 5 && minor! < 1));
-  if (tooOld) throw new IngestError(`${ffmpegPath} is ffmpeg ${build}: ${advice}`);
+  if (tooOld) throw new IngestError(`${ffmpegPath} is ffmpeg ${build}: ${ADVICE}`);
   return build;
 }
 

@@ -25,6 +25,7 @@ const OUTPUT_OFFSET_S = 100;
  * - `-fps_mode passthrough`: missing pictures stay missing instead of turning into repeated ones.
  * - No `-copyts`: ffmpeg takes backward steps of the input's clock out, which NUT could not hold. Forward steps and
  *   gaps stay as they are (`dts_delta_threshold`): ffmpeg would take a pause of one track for a step of both.
+ * - Of a live input every packet is handed on at once; a file's tens of kilobytes may wait for the next one.
  * - `area` scaling averages all pixels under one small one, so coding noise cancels out and a logo keeps its share.
  */
 export function decoderArguments(
@@ -47,7 +48,7 @@ export function decoderArguments(
     ...(depth === 'packets' ? packetArguments(choice) : decodingArguments(choice, depth)),
     ...(captions && hasCaptionTracks(choice, depth) ? CAPTIONS : []),
     ...[...queue, '-muxing_queue_data_threshold', '1'],
-    ...['-output_ts_offset', String(OUTPUT_OFFSET_S), '-flush_packets', '1'],
+    ...['-output_ts_offset', String(OUTPUT_OFFSET_S), '-flush_packets', input.isLive ? '1' : '0'],
     ...['-f', depth === 'packets' ? 'framecrc' : 'nut', 'pipe:1'],
   ];
 }

@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { FetchFailure, type OriginClient } from './origin-client.ts';
+import { FetchFailure } from './fetch-failure.ts';
+import type { OriginClient } from './origin-client.ts';
 
 /** @param playlist path of the playlist that was given; links are followed before folders are compared */
 export function createFileClient(playlist: string): OriginClient {

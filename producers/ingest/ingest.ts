@@ -11,7 +11,7 @@
  */
 import type { Clock } from '../../runtime/port.ts';
 import type { DropReason, FeatureSink } from './bounded-writer.ts';
-import { createFetcher } from './fetcher.ts';
+import type { Fetcher, FetcherOptions } from './fetcher.ts';
 import { ffmpegAbilities, refuseUnreadable } from './ffmpeg-abilities.ts';
 import { IngestError } from './ingest-error.ts';
 import type { SourceContext } from './input-source.ts';
@@ -27,6 +27,8 @@ export type IngestOptions = {
   readonly streams: readonly StreamSpecInput[];
   readonly sink: FeatureSink;
   readonly ffmpegPath: string;
+  /** The version that it names itself, such as `5.1.9-0+deb12u1`; it is asked when left out. */
+  readonly ffmpegBuild?: string;
   readonly clock: Clock;
   /** Name of this probe in every record. */
   readonly probeId: string;
@@ -90,10 +92,10 @@ export async function startIngest(options: IngestOptions): Promise<Ingest> {
     .map((one) => ({ ...one, allow: [...one.allow, ...allow] }));
   refuseTwins(streams);
   const areFiles = streams.every(({ input }) => inputKindOf(input) === 'file');
-  const abilities = await ffmpegAbilities(options.ffmpegPath, areFiles);
+  const abilities = await ffmpegAbilities(options.ffmpegPath, areFiles, options.ffmpegBuild);
   for (const stream of streams) refuseUnreadable(stream, options.ffmpegPath, abilities);
   const { clock, lookup } = options;
-  const fetcher = createFetcher(lookup === undefined ? { clock } : { clock, lookup });
+  const fetcher = fetcherWhenNeeded(lookup === undefined ? { clock } : { clock, lookup });
   const probeEpochMs = options.probeEpochMs ?? clock.nowMs();
   const stopping = new AbortController();
   const sources = { fetcher, abilities };
@@ -117,6 +119,20 @@ export async function startIngest(options: IngestOptions): Promise<Ingest> {
     async stop() {
       stopping.abort();
       await done;
+    },
+  };
+}
+
+/** What reads from networks is a good part of this program, and who looks at files alone does not wait for it. */
+function fetcherWhenNeeded(options: FetcherOptions): Fetcher {
+  let made: Promise<Fetcher> | null = null;
+  return {
+    async open(session) {
+      made ??= import('./fetcher.ts').then(({ createFetcher }) => createFetcher(options));
+      return await (await made).open(session);
+    },
+    async close() {
+      await (await made)?.close();
     },
   };
 }

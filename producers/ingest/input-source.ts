@@ -1,13 +1,13 @@
 /** Where a probe's decoder reads from: opened anew for each decoder, closed with the probe. */
 import { statSync } from 'node:fs';
 import type { FetchEvents } from './fetch-events.ts';
+import { FetchFailure } from './fetch-failure.ts';
 import type { FetchSession } from './fetch-session.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { FfmpegAbilities } from './ffmpeg-abilities.ts';
 import { fileArguments, loopbackArguments, streamArguments } from './input-arguments.ts';
 import type { Due } from './manifest-facts.ts';
 import { parseAllowRule } from './network-policy.ts';
-import { FetchFailure } from './origin-client.ts';
 import { filePathOf, inputKindOf, isLiveKind, type StreamSpec } from './stream-spec.ts';
 
 /** What a decoder is told about its input. */

@@ -1,8 +1,8 @@
 /** Which renditions a ladder has: asked until its manifest can be had, and said in the log as long as it cannot. */
 import { Chunker } from './chunker.ts';
+import { FetchFailure } from './fetch-failure.ts';
 import type { Rendition } from './ladder.ts';
 import { parseAllowRule } from './network-policy.ts';
-import { FetchFailure } from './origin-client.ts';
 import type { ProbeContext, ProbeOutcome } from './probe-context.ts';
 import { FRUITLESS_MAX, retryDelayMs } from './retry-policy.ts';
 import { filePathOf, inputKindOf, type StreamSpec } from './stream-spec.ts';

@@ -1,9 +1,10 @@
 /** A manifest as the fetcher holds it between getting it and handing it on. */
 import { dashRenditions, parseMpd } from './dash-rewrite.ts';
 import type { ManifestFetch } from './fetch-events.ts';
+import { FetchFailure } from './fetch-failure.ts';
 import { hlsKindOf, hlsRenditions } from './hls-rewrite.ts';
 import type { Rendition } from './ladder.ts';
-import { FetchFailure, shown } from './origin-client.ts';
+import { shown } from './origin-client.ts';
 import type { XmlElement } from './xml-elements.ts';
 
 export type Manifest = {

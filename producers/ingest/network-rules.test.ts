@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { FetchOutcome } from './fetch-events.ts';
+import { FetchFailure } from './fetch-failure.ts';
 import { createFetcher } from './fetcher.ts';
 import { startIngest } from './ingest.ts';
 import { type Address, type Lookup, parseAllowRule } from './network-policy.ts';
-import { FetchFailure } from './origin-client.ts';
 import { FFMPEG, temporaryFolder } from './testing.ts';
 import { startTestOrigin, type TestAnswer, type TestOrigin } from './testing-origin.ts';
 

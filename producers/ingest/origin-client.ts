@@ -7,7 +7,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
-import type { FetchOutcome } from './fetch-events.ts';
+import { FetchFailure } from './fetch-failure.ts';
 import { type Address, type AllowRule, type Lookup, whyForbidden } from './network-policy.ts';
 
 export type FetchLimits = {
@@ -32,20 +32,6 @@ export const FETCH_LIMITS: FetchLimits = {
   keyBytes: 64 * 1024,
   redirects: 5,
 };
-
-/** What was asked for could not be had, or must not be. The message says why in one line. */
-export class FetchFailure extends Error {
-  readonly outcome: Exclude<FetchOutcome, 'ok'>;
-  /** HTTP status; 0 where there was no answer. */
-  readonly status: number;
-
-  constructor(outcome: Exclude<FetchOutcome, 'ok'>, message: string, status = 0) {
-    super(message);
-    this.name = 'FetchFailure';
-    this.outcome = outcome;
-    this.status = status;
-  }
-}
 
 export type Answer = {
   readonly status: number;

@@ -71,15 +71,8 @@ function sharpnessOf(luma: Uint8Array) {
     let fine = 0;
     let coarse = 0;
     for (let y = top; y < bottom; y++) {
-      for (let at = y * PICTURE_WIDTH_PX + left; at < y * PICTURE_WIDTH_PX + right; at++) {
-        const twice = 2 * luma[at]!;
-        const across = twice - luma[at - 1]! - luma[at + 1]!;
-        const down = twice - luma[at - PICTURE_WIDTH_PX]! - luma[at + PICTURE_WIDTH_PX]!;
-        const farAcross = luma[at + 2]! - luma[at - 2]!;
-        const farDown = luma[at + 2 * PICTURE_WIDTH_PX]! - luma[at - 2 * PICTURE_WIDTH_PX]!;
-        fine += across * across + down * down;
-        coarse += farAcross * farAcross + farDown * farDown;
-      }
+      fine += fineEnergy(luma, y * PICTURE_WIDTH_PX + left, y * PICTURE_WIDTH_PX + right);
+      coarse += coarseEnergy(luma, y * PICTURE_WIDTH_PX + left, y * PICTURE_WIDTH_PX + right);
     }
     fineSum += fine;
     coarseSum += coarse;
@@ -92,6 +85,27 @@ function sharpnessOf(luma: Uint8Array) {
     medianSharpPermille: Math.min(SHARP_PERMILLE_MAX, ratios[ratios.length >> 1] ?? 0),
     texturedBlocks: ratios.length,
   };
+}
+
+function fineEnergy(luma: Uint8Array, from: number, to: number): number {
+  let sum = 0;
+  for (let at = from; at < to; at++) {
+    const twice = 2 * luma[at]!;
+    const across = twice - luma[at - 1]! - luma[at + 1]!;
+    const down = twice - luma[at - PICTURE_WIDTH_PX]! - luma[at + PICTURE_WIDTH_PX]!;
+    sum += across * across + down * down;
+  }
+  return sum;
+}
+
+function coarseEnergy(luma: Uint8Array, from: number, to: number): number {
+  let sum = 0;
+  for (let at = from; at < to; at++) {
+    const across = luma[at + 2]! - luma[at - 2]!;
+    const down = luma[at + 2 * PICTURE_WIDTH_PX]! - luma[at - 2 * PICTURE_WIDTH_PX]!;
+    sum += across * across + down * down;
+  }
+  return sum;
 }
 
 /** Finer patterns than pixels can hold do not come any sharper. */
@@ -131,24 +145,7 @@ const STEP_MIN = 20;
 function gridOf(lines: Uint8Array, widthPx: number) {
   const counts = new Int32Array(GRID_PX);
   const rows = widthPx === 0 ? 0 : Math.floor(lines.length / widthPx);
-  for (let row = 0; row < rows; row++) {
-    const end = (row + 1) * widthPx - 3;
-    for (let at = row * widthPx + 3; at < end; at++) {
-      const step = Math.abs(lines[at]! - lines[at - 1]!);
-      if (step < STEP_MIN) continue;
-      if (
-        4 * Math.abs(lines[at - 1]! - lines[at - 2]!) > step ||
-        4 * Math.abs(lines[at + 1]! - lines[at]!) > step
-      )
-        continue;
-      if (
-        2 * Math.abs(lines[at - 2]! - lines[at - 3]!) > step ||
-        2 * Math.abs(lines[at + 2]! - lines[at + 1]!) > step
-      )
-        continue;
-      counts[(at - row * widthPx) % GRID_PX]! += 1;
-    }
-  }
+  for (let row = 0; row < rows; row++) countSteps(lines, row * widthPx, widthPx, counts);
   const places = Math.max(1, rows * Math.floor(widthPx / GRID_PX));
   let others = 0;
   for (let phase = 1; phase < GRID_PX; phase++) if (phase !== GRID_PX / 2) others += counts[phase]!;
@@ -160,6 +157,24 @@ function gridOf(lines: Uint8Array, widthPx: number) {
     gridSteps: Math.round((STEPS_PER * onGrid) / places),
     otherSteps: Math.round((STEPS_PER * other) / places),
   };
+}
+
+function countSteps(lines: Uint8Array, from: number, widthPx: number, counts: Int32Array): void {
+  for (let at = from + 3; at < from + widthPx - 3; at++) {
+    const step = Math.abs(lines[at]! - lines[at - 1]!);
+    if (step < STEP_MIN) continue;
+    if (
+      4 * Math.abs(lines[at - 1]! - lines[at - 2]!) > step ||
+      4 * Math.abs(lines[at + 1]! - lines[at]!) > step
+    )
+      continue;
+    if (
+      2 * Math.abs(lines[at - 2]! - lines[at - 3]!) > step ||
+      2 * Math.abs(lines[at + 2]! - lines[at + 1]!) > step
+    )
+      continue;
+    counts[(at - from) % GRID_PX]! += 1;
+  }
 }
 
 /** So many more than elsewhere, and as many as an edge and a half from top to bottom has: fewer are none. */

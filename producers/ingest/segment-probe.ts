@@ -2,7 +2,8 @@
 import type { Clock } from '../../runtime/port.ts';
 import { boundedBody } from './bounded-body.ts';
 import { type FetchEvents, SEGMENT_HEAD_BYTES, type SegmentFetch } from './fetch-events.ts';
-import { FetchFailure, type FetchLimits, type OriginClient, shown } from './origin-client.ts';
+import { FetchFailure } from './fetch-failure.ts';
+import { type FetchLimits, type OriginClient, shown } from './origin-client.ts';
 
 export type SegmentQuestion = Pick<SegmentFetch, 'url' | 'manifestUrl' | 'range'>;
 

@@ -4,7 +4,8 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../runtime/port.ts';
 import { boundedBody } from './bounded-body.ts';
 import { type FetchEvents, SEGMENT_HEAD_BYTES, type SegmentFetch } from './fetch-events.ts';
-import { FetchFailure, type FetchLimits, type OriginClient, shown } from './origin-client.ts';
+import { FetchFailure } from './fetch-failure.ts';
+import { type FetchLimits, type OriginClient, shown } from './origin-client.ts';
 
 export type SegmentRequest = Pick<SegmentFetch, 'url' | 'kind' | 'manifestUrl'> & {
   /** `Range` header; null for all of it. */
