@@ -45,6 +45,8 @@ export const avSyncMemoFields = struct({
   nextMs: 'long?',
   /** The same sound is so much later than in the reference; null when it is not known. */
   lagUs: 'long?',
+  /** So are its pictures, where they told it last beyond doubt. */
+  picturesLagUs: 'long?',
   misses: 'int',
   /** What there was of the stream at the last attempt to find the lag. */
   triedAtMs: 'long?',
@@ -58,6 +60,7 @@ export function newMemo(): AvSyncMemo {
     firstMs: 0,
     nextMs: null,
     lagUs: null,
+    picturesLagUs: null,
     misses: 0,
     triedAtMs: null,
   };
@@ -98,6 +101,7 @@ export function judgeSlot(
   if (reference.probeEpochMs !== memo.referenceEpochMs) {
     memo.referenceEpochMs = reference.probeEpochMs;
     memo.lagUs = null;
+    memo.picturesLagUs = null;
     memo.triedAtMs = null;
   }
   if (memo.lagUs === null) {
@@ -176,23 +180,38 @@ function offsetIn(
     return null;
   }
   memo.lagUs = sound.lagUs;
-  if (here.hasStep || there.hasStep) return null;
+  if (here.hasStep || there.hasStep) {
+    memo.picturesLagUs = null;
+    return null;
+  }
   const pictures = alignPictures(there.pictures, here.pictures, sound.lagUs, REACH_MS);
-  if (!isFound(pictures)) {
+  if (pictures === null || !(isFound(pictures) || isWhereItWas(pictures, memo))) {
     countMiss(memo);
     return null;
   }
+  if (isFound(pictures)) memo.picturesLagUs = pictures.lagUs;
   memo.misses = 0;
   return Math.round((pictures.lagUs - sound.lagUs) / 1_000);
 }
 
 function countMiss(memo: AvSyncMemo): void {
   memo.misses += 1;
-  if (memo.misses > MISSES_MAX) memo.lagUs = null;
+  if (memo.misses <= MISSES_MAX) return;
+  memo.lagUs = null;
+  memo.picturesLagUs = null;
 }
 
 /** Read about what is looked for, ms. */
 const SLACK_MS = 500;
+
+/** What moves in a row comes again at other lags; where it is likest just where it was before, it is still there. */
+function isWhereItWas({ lagUs, score }: Peak, { picturesLagUs }: AvSyncMemo): boolean {
+  if (picturesLagUs === null || score < PICTURE_SCORE_MIN) return false;
+  return Math.abs(lagUs - picturesLagUs) <= PICTURES_DRIFT_US;
+}
+
+/** Half of what is allowed between sound and pictures; chance comes as near in one of 75 attempts. */
+const PICTURES_DRIFT_US = 20_000;
 
 /** Pictures are alike, and at no other lag as much: what is unlike at the second best is twice as much. */
 function isFound(peak: Peak | null): peak is Peak {

@@ -83,8 +83,8 @@ const JITTER_US = 2_000;
 /** A new cadence above the expected one is the new rate after this. */
 const FASTER_CADENCE_MS = 3_000;
 const SLOW_MEMORY_MS = 600_000;
-/** Absence has to last nearly two windows: its last absent picture comes before its end. */
-const LASTING_MS = 1_600;
+/** Absence has to last most of two windows: its first absent picture comes after their beginning, its last one before their end. */
+const LASTING_MS = 1_400;
 
 export const videoFrameDrop = frameDetector({
   type: 'video-frame-drop',
@@ -184,7 +184,9 @@ function judgeGap(frame: Frame, gapMs: number, settings: Settings, open: boolean
   const isLong = steady && gapMs >= settings.gapMsMin && gapMs * 1_000 >= 3 * expectedUs;
   if (open && memo.lastMs! - memo.endMs < settings.joinGapMs) {
     const isMore = 2 * memo.sinceEndUs >= expectedUs;
-    if (!isLong && !(isMore && lastUs >= settings.absentPermilleStay * 1_000 + varyingUs)) return GOOD;
+    // What is absent at random comes in clusters: a second that has little of it is seen with the one before.
+    const stayUs = Math.max(lastUs, (lastUs + deficitIn(memo.cells, ptsMs, WINDOW_CELLS)) / 2);
+    if (!isLong && !(isMore && stayUs >= settings.absentPermilleStay * 1_000 + varyingUs)) return GOOD;
   } else if (isLong) memo.startMs = dueMs;
   else {
     const beforeUs = deficitIn(memo.cells, ptsMs, WINDOW_CELLS);
