@@ -111,7 +111,7 @@ async function slides(
   const clip = await loopOf(workshop, random.pick(['film', 'city']));
   const every = fromS + random.below(toS - fromS + 1);
   const grain = `noise=alls=${4 + random.below(5)}:allf=t`;
-  const filters = [`fps=1/${every}`, 'scale=160:90', 'setsar=1', 'fps=25', grain];
+  const filters = [...LIT, `fps=1/${every}`, 'scale=160:90', 'setsar=1', 'fps=25', grain];
   return {
     inputs: ['-stream_loop', '-1', '-i', clip],
     framesPerSecond: 25,
@@ -119,6 +119,13 @@ async function slides(
     pictureFilters: filters,
   };
 }
+
+/** Without the pictures that are dark for more than a half: one that is held for seconds is black. */
+const LIT = [
+  'blackframe=amount=0:threshold=40',
+  'metadata=mode=select:key=lavfi.blackframe.pblack:value=50:function=less',
+  'setpts=N/FRAME_RATE/TB',
+];
 
 /** A still of which a mouth-sized part moves. */
 async function faces(workshop: Workshop, random: SeededRandom): Promise<ShownPictures> {

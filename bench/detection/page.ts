@@ -120,7 +120,7 @@ export function pageOf(report: Report): string {
     ...(copies === null
       ? []
       : [
-          `${copies.renamed} files under another name told the same to the byte, ${copies.remuxed} in another container the same within 60 ms${copies.different.length === 0 ? '' : `, but for ${copies.different.length}`}.`,
+          `${copies.renamed} files under another name told the same to the byte, ${copies.remuxed} in another container the same within 60 ms, in sound and its blocks within 160 ms${copies.different.length === 0 ? '' : `, but for ${copies.different.length}`}.`,
           '',
         ]),
     missed.length === 0 ? 'Every goal was met.' : `Goals that were not met: ${missed.join('; ')}.`,

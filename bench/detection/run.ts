@@ -2,6 +2,7 @@
 import { copyFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { judge } from '../../cli/analyze/analysis.ts';
+import { AUDIO_BLOCK_MS } from '../../producers/ingest/audio-analysis.ts';
 import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
 import { measured, STREAM_ID } from './features.ts';
 import type { MediaFile, MediaOrder, Span } from './media-file.ts';
@@ -75,6 +76,8 @@ export type CopyResult = {
 
 /** Rounding of a container's timestamps, and how much of an encoder's delay it can say. */
 const REMUX_SLACK_MS = 60;
+/** By that, sound may come to lie in other blocks. */
+const REMUX_SOUND_SLACK_MS = REMUX_SLACK_MS + AUDIO_BLOCK_MS;
 
 /** Files under another name tell the same to the byte; in another container the same, but for its rounding of time. */
 export async function compareCopies(workshop: Workshop, orders: readonly MediaOrder[]): Promise<CopyResult> {
@@ -117,7 +120,8 @@ function areNear(found: readonly Span[], there: readonly Span[]): boolean {
     one.length === other.length &&
     one.every(({ type, startMs, endMs }, at) => {
       const same = other[at]!;
-      const near = (a: number, b: number): boolean => Math.abs(a - b) <= REMUX_SLACK_MS;
+      const slackMs = type.startsWith('audio-') ? REMUX_SOUND_SLACK_MS : REMUX_SLACK_MS;
+      const near = (a: number, b: number): boolean => Math.abs(a - b) <= slackMs;
       return type === same.type && near(startMs, same.startMs) && near(endMs, same.endMs);
     })
   );

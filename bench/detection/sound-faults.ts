@@ -99,6 +99,8 @@ function loseChannel(
 }
 
 const CLIPPED_BLOCK_MS = 100;
+/** From the first such block to the last one, by the definition. */
+const CLIPPED_MS_MIN = 2_000;
 /** Of the samples of a block, within 1 dB of the peak, by the definition. */
 const CLIPPED_SHARE = 0.03;
 /** A codec rounds the corners: what is meant to be clipped behind it has to be clipped so far before. */
@@ -122,6 +124,7 @@ function clip(sound: Sound, startMs: number, endMs: number, severity: number): S
     const surely = clippedBlocks(sound, startMs, endMs, SURVIVES_SHARE);
     if (3 * surely.filter(Boolean).length < 2 * surely.length) continue;
     const clipped = clippedBlocks(sound, startMs, endMs, CLIPPED_SHARE);
+    if ((clipped.lastIndexOf(true) - clipped.indexOf(true)) * CLIPPED_BLOCK_MS < CLIPPED_MS_MIN) continue;
     return {
       type: 'audio-clipping',
       startMs: startMs + clipped.indexOf(true) * CLIPPED_BLOCK_MS,

@@ -20,7 +20,7 @@ export const FILES: readonly FileKind[] = [
   { encoder: HEVC, heightPx: 1080, bitrateKbps: 3_500 },
 ];
 
-const TRAILER = fileURLToPath(new URL('../../test/media/big-buck-bunny-trailer-360p.mp4', import.meta.url));
+const media = (name: string): string => fileURLToPath(new URL(`../../test/media/${name}`, import.meta.url));
 const run = promisify(execFile);
 
 /** Every picture of a clip of 24 a second, shown as 30, and its sound as much faster. */
@@ -28,7 +28,7 @@ export async function renderFile(
   ffmpegPath: string,
   folder: string,
   { encoder, heightPx, bitrateKbps }: FileKind,
-  source = TRAILER,
+  source = media('big-buck-bunny-trailer-360p.mp4'),
 ): Promise<string> {
   const path = join(folder, `${encoder[1]}-${heightPx}.mp4`);
   const pictures = ['-vf', `setpts=N/30/TB,scale=-2:${heightPx}`, '-r', '30'];
@@ -41,23 +41,27 @@ export async function renderFile(
   return path;
 }
 
-/** A part of a rendered file in which something happens throughout, for streams that show it again and again. */
-export async function cutLiveClip(ffmpegPath: string, folder: string, path: string): Promise<string> {
+/**
+ * Half a minute for streams that show it again and again: a street and a speech, with nothing in it for which a shallow
+ * depth would look closer.
+ */
+export async function renderLiveClip(ffmpegPath: string, folder: string): Promise<string> {
   const clip = join(folder, 'live.mp4');
+  const again = ['-stream_loop', '-1', '-i'];
+  const pictures = [
+    '-vf',
+    'setpts=N/30/TB,scale=1280:720',
+    '-r',
+    '30',
+    '-b:v',
+    '3000k',
+    '-pix_fmt',
+    'yuv420p',
+  ];
   await run(ffmpegPath, [
-    '-nostdin',
-    '-v',
-    'error',
-    '-y',
-    '-ss',
-    '8',
-    '-i',
-    path,
-    '-t',
-    '26',
-    '-c',
-    'copy',
-    clip,
+    ...['-hide_banner', '-nostdin', '-loglevel', 'error', '-y', ...again, media('city-360p.mp4')],
+    ...[...again, media('speech-jfk-1961.wav'), '-map', '0:v', '-map', '1:a', '-t', '30'],
+    ...[...H264, ...pictures, '-c:a', 'aac', '-b:a', '128k', '-ar', '48000', '-ac', '2', clip],
   ]);
   return clip;
 }

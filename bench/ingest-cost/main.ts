@@ -11,7 +11,7 @@ import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { DEPTHS, type Depth } from '../../schemas/depths.ts';
 import { writeFigures } from '../figures.ts';
 import { cpuSecondsOf } from './cpu-time.ts';
-import { cutLiveClip, describeFile, FILES, renderFile } from './files.ts';
+import { describeFile, FILES, renderFile, renderLiveClip } from './files.ts';
 import { type LiveUsage, watchLive } from './live-streams.ts';
 import { MEMORY_MB_MAX, type Measured, OF_CHAIN_MAX, RATIO_MAX, renderPage, renderTables } from './page.ts';
 
@@ -19,7 +19,7 @@ const HELP = `Usage: npm run bench:ingest -- [options]
 
 For each file, in turns: decoding alone (ffmpeg -f null, one thread), ingest with every detector (everyview analyze FILE
 --json, from its first process to its last), the command's start alone, and the chain signalstats,blockdetect,blurdetect,
-siti on the file's first seconds. Then 26 s of the last file at live pace, in each depth.
+siti on the file's first seconds. Then streams at live pace in each depth, in one process (1280x720, 3 Mbit/s).
 
   --source FILE        clip that the files are rendered from (the trailer in test/media)
   --files A,B          measure these instead of rendering any
@@ -70,11 +70,10 @@ async function main(): Promise<void> {
       say(JSON.stringify(measured.at(-1)));
     }
     const live: LiveUsage[] = [];
-    const { name, path } = files.at(-1)!;
-    const clip = values.live === '' ? '' : await cutLiveClip(resolved.path, folder, path);
+    const clip = values.live === '' ? '' : await renderLiveClip(resolved.path, folder);
     for (const [depth, count] of liveCounts()) {
       live.push(await watchLive(resolved.path, clip, depth, count, Number(values['live-seconds'])));
-      say(JSON.stringify({ file: name, ...live.at(-1) }));
+      say(JSON.stringify(live.at(-1)));
     }
     process.stdout.write(
       values.json ? `${JSON.stringify({ measured, live }, null, 2)}\n` : renderTables(measured, live),

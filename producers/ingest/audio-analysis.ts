@@ -25,7 +25,10 @@ export type AudioBlock = {
   readonly rmsCentiDbfs: readonly number[];
   /** Per channel, hundredths of dBFS. */
   readonly peakCentiDbfs: readonly number[];
-  /** Per channel: share of samples within 1 dB of the peak, thousandths; 0 where the peak is below -12 dBFS. */
+  /**
+   * Per channel: share of samples within 1 dB of the peak, or above what only one of 400 exceeds, thousandths; 0 where the
+   * peak is below -12 dBFS.
+   */
   readonly clipPermille: readonly number[];
   /** Of the first two channels, thousandths; 0 where one of them is silent, null where there is one only. */
   readonly correlationPermille: number | null;
@@ -216,8 +219,13 @@ function peakOf(samples: Int16Array, sampleCount: number, channel: number, chann
 
 /** Below this peak (-12 dBFS) nothing is clipped by what carries it, and nobody looks at the share. */
 const CLIP_PEAK_MIN = 8_231;
-/** Of a peak: 1 dB below it, 10^(-1/20). */
+/** Of a level: 1 dB below it, 10^(-1/20). */
 const ONE_DB_BELOW = 0.8912509381337456;
+/** A codec rings above a ceiling that is flat: one sample of so many stands above it by chance, and is not the ceiling. */
+const RINGING_ONE_OF = 400;
+/** Levels are counted in steps of 128 code values, 0.05 dB at -3 dBFS. */
+const LEVEL_BITS = 7;
+const LEVELS = new Int32Array((FULL_SCALE >> LEVEL_BITS) + 1);
 
 function nearPeakPermille(
   samples: Int16Array,
@@ -227,13 +235,20 @@ function nearPeakPermille(
   peak: number,
 ): number {
   if (peak < CLIP_PEAK_MIN) return 0;
-  const limit = Math.ceil(peak * ONE_DB_BELOW);
+  LEVELS.fill(0);
+  countLevels(samples, sampleCount, channel, channels);
+  let level = peak >> LEVEL_BITS;
   let near = 0;
+  while (near + LEVELS[level]! <= sampleCount / RINGING_ONE_OF) near += LEVELS[level--]!;
+  for (const least = Math.ceil(level * ONE_DB_BELOW); level >= least; level--) near += LEVELS[level]!;
+  return Math.floor((near * 1_000) / sampleCount);
+}
+
+function countLevels(samples: Int16Array, sampleCount: number, channel: number, channels: number): void {
   for (let i = channel, end = sampleCount * channels; i < end; i += channels) {
     const value = samples[i]!;
-    if (value >= limit || value <= -limit) near++;
+    LEVELS[(value < 0 ? -value : value) >> LEVEL_BITS]! += 1;
   }
-  return Math.floor((near * 1_000) / sampleCount);
 }
 
 /** `powers`: the product of both channels' sums of squares. */

@@ -110,7 +110,7 @@ export class DecoderMessages {
   #marked = 0;
   /** Errors that came before picture n, for each n that was announced and not asked for yet. */
   #errorsAtMark = new Map<number, number>();
-  /** The decoder of pictures told of errors since the picture before. */
+  /** The decoder of pictures told of errors, or packets of them were lost, since the picture before. */
   #isDamaged = false;
   /** Numbers of pictures before which it did, and that were not asked for yet. */
   #damagedMarks = new Set<number>();
@@ -216,7 +216,7 @@ export class DecoderMessages {
       this.#marked++;
       return;
     }
-    this.#notes.message(line);
+    if (this.#notes.message(line)) this.#isDamaged = true;
     if (/^\[info\] (Input|Output) #/.test(line)) this.#inInput = line.startsWith('[info] Input');
     if (this.#inInput && /^\[info\]\s+Stream #0:\d+.*: (Video|Audio): /.test(line)) {
       const isPicture = / \(attached pic\)| \(still image\)/.test(line);

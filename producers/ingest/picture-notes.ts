@@ -90,11 +90,18 @@ export class PictureNoteTaker {
     this.#namesReferences = REFERENCE_CODEC.test(line);
   }
 
-  /** A message that is no picture's announcement. */
-  message(line: string): void {
-    if (CORRUPT_PICTURE.test(line)) this.#isCorrupt = true;
-    else if (LOST_PACKET.exec(line)?.[1] === this.#stream) this.#errors |= ERROR.lost;
-    else if (PICTURE_DECODER.test(line)) this.#errors |= errorIn(line);
+  /** A message that is no picture's announcement. Whether it says that pictures are damaged, or were lost. */
+  message(line: string): boolean {
+    if (CORRUPT_PICTURE.exec(line)?.[1] === this.#stream) {
+      this.#isCorrupt = true;
+      return true;
+    }
+    if (LOST_PACKET.exec(line)?.[1] === this.#stream) {
+      this.#errors |= ERROR.lost;
+      return true;
+    }
+    if (PICTURE_DECODER.test(line)) this.#errors |= errorIn(line);
+    return false;
   }
 
   /** The next picture is given out. */
@@ -212,7 +219,7 @@ const TORN_PICTURES_KEPT = 8;
 const LOST_BEFORE_KEY = 2;
 
 /** What ffmpeg says before a picture that its decoder gives out as corrupt, and before it decodes a packet with a gap. */
-const CORRUPT_PICTURE = / corrupt decoded frame in stream \d+$/;
+const CORRUPT_PICTURE = / corrupt decoded frame in stream (\d+)$/;
 const LOST_PACKET = / corrupt input packet in stream (\d+)$/;
 /** A picture that others are made of is not there. */
 const MISSING_PICTURE =

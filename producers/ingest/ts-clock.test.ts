@@ -93,6 +93,18 @@ test('a gap in one track is none; nor are small steps, nor half a second that on
   assert.deepEqual([600, 1_900, 2_100, -600].map(lone), [0, 0, 1, 1]);
 });
 
+test('what was held back for a step that was none catches up, and that is told: no time passed', () => {
+  const finder = new TsStepFinder();
+  let catchUps = 0;
+  for (const bytes of packets((ms, pid) => (pid === VIDEO_PID && ms >= 8_000 ? 1_600 : 0))) {
+    const beforeMs = finder.endMs;
+    finder.push(bytes, 0);
+    if (finder.takeCatchUp()) catchUps += 1;
+    else assert.ok(finder.endMs - beforeMs <= 320, `from ${beforeMs} to ${finder.endMs} ms`);
+  }
+  assert.equal(catchUps, 1);
+});
+
 test('a file is read block by block, past damage; one that is no transport stream is left alone', async () => {
   const path = join(folder.path, 'clock.ts');
   const rows = packets((ms) => (ms >= 8_000 ? 20_000 : 0));

@@ -49,6 +49,7 @@ export class TsStepFinder {
   #originTicks: number | null = null;
   /** Up to here the timeline was read, ms. */
   endMs = 0;
+  #hasCaughtUp = false;
 
   /** One packet of 188 bytes that begins at `at`. */
   push(bytes: Uint8Array, at: number): void {
@@ -65,6 +66,13 @@ export class TsStepFinder {
     if (!beginsUnit || (flags & 0x10) === 0 || payloadAt + 19 > at + PACKET_BYTES) return;
     const ticks = timestampOf(bytes, payloadAt);
     if (ticks !== null) this.#take(((bytes[at + 1]! & 0x1f) << 8) | bytes[at + 2]!, ticks);
+  }
+
+  /** Whether a track has caught up since this was asked last, that was held back for a step which was none: no time passed. */
+  takeCatchUp(): boolean {
+    const has = this.#hasCaughtUp;
+    this.#hasCaughtUp = false;
+    return has;
   }
 
   takeSteps(): readonly SignalledStep[] {
@@ -96,7 +104,7 @@ export class TsStepFinder {
     const isKnown = track.intervalMs > 0 && track.regular >= REGULAR_MIN;
     if (isKnown && (sizeMs >= TRACK_STEP_MS_MIN || deltaMs <= -TRACK_STEP_MS_MIN)) {
       const isSignalled = this.#indicatorAt >= track.packetsAtLast;
-      giveUpStep(track);
+      this.#giveUp(track);
       track.lastMs += track.intervalMs;
       const { lastMs: atMs, intervalMs } = track;
       track.step = { atMs, sizeMs: Math.round(sizeMs), isSignalled, intervalMs };
@@ -129,15 +137,18 @@ export class TsStepFinder {
     }
     // The others did not follow.
     for (const track of stepped) {
-      if (this.endMs - track.step!.atMs >= FOLLOW_MS) giveUpStep(track);
+      if (this.endMs - track.step!.atMs >= FOLLOW_MS) this.#giveUp(track);
     }
   }
-}
 
-/** It was a gap in this track, or sound in larger packets: time that has passed. */
-function giveUpStep(track: Track): void {
-  if (track.step !== null && track.step.sizeMs > 0) track.lastMs += track.step.sizeMs;
-  track.step = null;
+  /** It was a gap in this track, or sound in larger packets: time that has passed. */
+  #giveUp(track: Track): void {
+    if (track.step !== null && track.step.sizeMs > 0) track.lastMs += track.step.sizeMs;
+    track.step = null;
+    if (track.lastMs <= this.endMs) return;
+    this.endMs = track.lastMs;
+    this.#hasCaughtUp = true;
+  }
 }
 
 /** The steps of a transport stream file, as far as the timeline was asked for. */
@@ -182,7 +193,9 @@ export class TsClock {
         if (block[at] !== SYNC) at = this.#skipDamage(block, at, bytesRead);
         if (at + this.#packetBytes > bytesRead) break;
         this.#finder.push(block, at);
-        this.#check.advance(Math.round(this.#finder.endMs));
+        const nowMs = Math.round(this.#finder.endMs);
+        if (this.#finder.takeCatchUp()) this.#check.leap(nowMs);
+        else this.#check.advance(nowMs);
         if (this.#check.sync(true)) this.#check.packet(block, at);
       }
       this.#atByte += Math.min(at, Math.max(bytesRead, 1));

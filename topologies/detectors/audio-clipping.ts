@@ -1,7 +1,8 @@
 /**
  * `audio-clipping`: in at least half of the blocks of 100 ms some channel peaks at -3 dBFS or above and has more than 3 % of
  * its samples within 1 dB of that peak, wherever the ceiling is, for 2 s (definitions, section 1). What is cut off flat
- * stays near its peak through the codec; music that is only loud comes there for a moment at a time.
+ * stays near its peak through the codec; music that is only loud comes there for a moment at a time. The quarter percent
+ * that stands highest is left aside, since a codec rings above a flat ceiling.
  */
 import { type StateOf, structCodec } from '../../runtime/struct-codec.ts';
 import { GOOD, INTERVAL_DEFAULTS, UNKNOWN } from './interval-detector.ts';

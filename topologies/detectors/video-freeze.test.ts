@@ -2,12 +2,17 @@ import { test } from 'node:test';
 import { checkerFor, type Looks } from './drawn-stream.ts';
 import { videoFreeze } from './video-freeze.ts';
 
+const pulse = (isOne: boolean) => ({ still: true, diffMeanCenti: isOne ? 203 : 0, anchorMeanCenti: 250 });
 const LOOKS: Looks = {
   '.': {},
   // A repeated picture, as H.264 codes it.
   '#': { still: true, diffMeanCenti: 0, anchorMeanCenti: 30 },
   // The same with a key frame every second, which differs by 2 code values, and then stays as it is.
-  k: (index) => ({ still: true, diffMeanCenti: index % 20 === 0 ? 203 : 0, anchorMeanCenti: 250 }),
+  k: (index) => ({ ...pulse(index % 20 === 0), isKey: index % 20 === 0 }),
+  // The same where a picture that was decoded after it is shown before it.
+  b: (index) => ({ ...pulse(index % 20 >= 18), isKey: index % 20 === 19 }),
+  // Slow motion at a low bitrate: a picture with what moved, and then it is repeated.
+  w: (index) => pulse(index % 20 === 0),
   // MPEG-2 with B pictures at a starved bitrate: it swings within each group, two of three pictures differ.
   m: (index) => ({ still: true, diffMeanCenti: index % 3 === 0 ? 0 : 25, anchorMeanCenti: 215 }),
   // A hold with grain, which the encoder kept.
@@ -27,7 +32,20 @@ test('a freeze of 2 s opens at the picture that is repeated and closes at the fi
 
 test('pulsing key frames and swinging groups are no change', () => {
   check('..kkkkkkkk..', 'open@1000 close@5000');
+  check('..bbbbbbbb..', 'open@1000 close@5000');
   check('..mmmmmmmm..', 'open@1000 close@5000');
+});
+
+test('pictures that change now and then without a key picture show slow motion', () => {
+  check('..wwwwwwww..', '');
+  const then: Looks = {
+    ...LOOKS,
+    // It moves up to 2.5 s, and freezes then; it freezes, and moves from 3.5 s on.
+    x: (index) => pulse(index % 10 === 0 && index <= 50),
+    y: (index) => pulse(index % 10 === 0 && index >= 70),
+  };
+  checkerFor(videoFreeze, then)('..xxxxxxxxx..', 'open@2500 close@5500');
+  checkerFor(videoFreeze, then)('..yyyyyyyyyy..', 'open@1000 close@3650');
 });
 
 test('a hold with grain is content', () => {

@@ -2,12 +2,15 @@
  * `video-freeze`: pictures arrive in regular time and nothing in them changes, for 2 s (definitions, section 1).
  *
  * The probe keeps an anchor, the first picture of a still run, and moves it when a picture differs by more than coding
- * noise can. Three things are left to judge here:
+ * noise can. Four things are left to judge here:
  *
  * - **Grain.** A hold with grain is content. A frozen picture pulses at key frames and may swing between the pictures of
  *   a group, but some of its pictures repeat the one before exactly: at least a third in MPEG-2 at 400 kbit/s with
  *   B pictures, nearly all in H.264, once a starved encoder has made up for what it left out. With grain that survives the
  *   encoder none do.
+ * - **Slow motion at a low bitrate.** An encoder that is short of bits repeats pictures in which little moves, and makes
+ *   up for it in one now and then. A frozen picture changes as much in a key picture, and in the one that is shown right
+ *   before it, and in no other.
  * - **Motion that stops, or a hold.** Pictures that moved steadily and then stop are an encoder's fault. A still that
  *   begins with a cut, or in content that hardly moves, is most likely meant: it is of low severity, and no defect at
  *   all up to `staticContentMs`.
@@ -32,6 +35,8 @@ const DEFAULTS = {
   repeatPermilleStay: 80,
   /** Motion below this, hundredths of a code value from picture to picture, is hardly any. */
   motionCentiMin: 20,
+  /** A picture that is no key picture and differs from the one before by as much shows what moved, hundredths of a code value. */
+  stirCentiMin: 110,
 };
 
 /** Remembered from picture to picture. */
@@ -47,14 +52,18 @@ const MEMO = {
   motionCenti: 'long?',
   /** The still run began in steady motion. */
   stoppedShort: 'bool',
+  /** A picture that differs as much as one that shows what moved: it did, unless a key picture comes right behind it. */
+  stirMs: 'long?',
+  /** Pictures since that one. */
+  sinceStir: 'int',
 } as const;
 
 export const videoFreeze = frameDetector({
   type: 'video-freeze',
-  version: 1,
+  version: 2,
   defaults: DEFAULTS,
   memo: {
-    codec: structCodec({ version: 1, fields: MEMO }),
+    codec: structCodec({ version: 2, fields: MEMO }),
     init: () => ({
       repeats: 0,
       pictures: 0,
@@ -62,6 +71,8 @@ export const videoFreeze = frameDetector({
       stillFromMs: 0,
       motionCenti: null,
       stoppedShort: true,
+      stirMs: null,
+      sinceStir: 0,
     }),
   },
   frameHoldMs,
@@ -85,6 +96,8 @@ export const videoFreeze = frameDetector({
         index > 0 &&
         memo.repeats === 0 &&
         !repeats(change, settings) &&
+        memo.stirMs === null &&
+        change < settings.stirCentiMin &&
         settings.repeatPermilleMin > 0
       ) {
         addStill(ptsMs, ptsMs - memo.lastMs > holdMs, false, memo);
@@ -119,6 +132,7 @@ function beginRun(ptsMs: number, change: number, settings: typeof DEFAULTS, memo
   memo.repeats = 0;
   memo.pictures = 0;
   memo.stillFromMs = ptsMs;
+  memo.stirMs = null;
   // Nothing is known of what came before the first picture: then a freeze is taken for the fault that it may be.
   memo.stoppedShort =
     motionCenti === null ||
@@ -155,6 +169,13 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
   // Missing pictures are no freeze, but chunks that were lost on the way are bridged: the probe saw them.
   const afterGap = !frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs);
   addStill(frame.ptsMs, afterGap, repeats(frame.diffMeanCenti, settings), memo);
+  if (hasStirred(frame, settings, memo)) {
+    memo.stillFromMs = open ? frame.ptsMs : memo.stirMs!;
+    memo.stirMs = null;
+    memo.pictures = memo.sinceStir;
+    memo.repeats &= (1 << memo.sinceStir) - 1;
+    return GOOD;
+  }
   const repeatPermille = Math.floor((countBits(memo.repeats) * 1_000) / memo.pictures);
   if (repeatPermille < (open ? settings.repeatPermilleStay : settings.repeatPermilleMin)) {
     // What freezes later did not freeze before here.
@@ -170,6 +191,24 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
     harmless,
     minMs: harmless ? Math.max(settings.minMs, settings.staticContentMs) : settings.minMs,
   };
+}
+
+/** After this an encoder has drawn most of a frozen picture, ms. */
+const DRAWN_MS = 300;
+/** From a picture that is shown before a key picture, and was decoded after it, to that one. */
+const BEFORE_KEY_PICTURES = 3;
+
+/** Whether something moved in a picture a few pictures ago: by now no key picture has come that explains it. */
+function hasStirred({ ptsMs, diffMeanCenti, isKey }: Frame, settings: typeof DEFAULTS, memo: Memo): boolean {
+  if (memo.stirMs === null) {
+    if (diffMeanCenti < settings.stirCentiMin || ptsMs - memo.stillFromMs < DRAWN_MS || isKey) return false;
+    memo.stirMs = ptsMs;
+    memo.sinceStir = 0;
+    return false;
+  }
+  memo.sinceStir += 1;
+  if (isKey) memo.stirMs = null;
+  return memo.stirMs !== null && memo.sinceStir === BEFORE_KEY_PICTURES;
 }
 
 function countBits(bits: number): number {
