@@ -87,6 +87,8 @@ function timestampMs(packet: Buffer): number | null {
 }
 
 const CORRUPTION = { type: 'video-block-corruption', minMs: 200, joinMs: 600 } as const;
+/** By so many pictures decoders are ahead of what they give out, at most. */
+const AHEAD_PICTURES = 6;
 const DECODE_ERROR = { type: 'video-decode-error', minMs: 200, joinMs: 1_000 } as const;
 
 /** What is wrong with `damaged`, of which `clean` is the undamaged one. */
@@ -96,15 +98,16 @@ export function damageOf(
   damaged: string,
   framesPerSecond: number,
 ): Promise<readonly Span[]> {
-  return workshop.found(['damage', 2, clean, damaged], async () => {
+  return workshop.found(['damage', 3, clean, damaged], async () => {
     const pictureMs = 1_000 / framesPerSecond;
     const visible = await picturesBelow(workshop, clean, damaged, pictureMs);
     const coded = await packetsThatDiffer(workshop, clean, damaged);
     const told = await complaints(workshop, damaged);
-    const errors = spansOf(coded, pictureMs, DECODE_ERROR).filter(({ startMs, endMs }) =>
-      told.some((ms) => ms >= startMs - pictureMs && ms < endMs + DECODE_ERROR.joinMs),
+    // It tells of an error when it decodes a picture, which is a few before it gives that one out.
+    const met = coded.filter((ms) =>
+      told.some((atMs) => atMs <= ms + pictureMs && atMs >= ms - AHEAD_PICTURES * pictureMs),
     );
-    return [...spansOf(visible, pictureMs, CORRUPTION), ...errors];
+    return [...spansOf(visible, pictureMs, CORRUPTION), ...spansOf(met, pictureMs, DECODE_ERROR)];
   });
 }
 

@@ -46,7 +46,9 @@ async function make(workshop: Workshop, id: string, targetLufs: number): Promise
   const path = await workshop.made(['sound', wav, codec, container], container, async (file) => {
     await workshop.ffmpeg(['-i', wav, ...codec, '-fflags', '+bitexact', file]);
   });
-  return { path, durationMs: SECONDS * 1_000, truths };
+  // What is raised above full scale is cut off there.
+  const isCut = [sound.left, sound.right].some((channel) => channel.some((value) => Math.abs(value) > 1));
+  return { path, durationMs: SECONDS * 1_000, truths, ...(isCut ? { besides: ['audio-clipping'] } : {}) };
 }
 
 /** By ffmpeg's own meter. */

@@ -48,6 +48,24 @@ test('pictures that change now and then without a key picture show slow motion',
   checkerFor(videoFreeze, then)('..yyyyyyyyyy..', 'open@1000 close@3650');
 });
 
+test('pictures that get further and further away from the first one move, unless key pictures did it', () => {
+  const far: Looks = {
+    ...LOOKS,
+    d: (index) => ({ still: true, diffMeanCenti: index % 2 === 0 ? 3 : 12, anchorMeanCenti: 2 * index - 40 }),
+    e: (index) => {
+      const isKey = index % 20 === 0;
+      return {
+        still: true,
+        diffMeanCenti: isKey ? 60 : 0,
+        anchorMeanCenti: 3 * (index - (index % 20)),
+        isKey,
+      };
+    },
+  };
+  checkerFor(videoFreeze, far)('..dddddddddd..', '');
+  checkerFor(videoFreeze, far)('..eeeeeeee..', 'open@1000 close@5000');
+});
+
 test('a hold with grain is content', () => {
   check('..gggggggggggggggg..', '');
 });

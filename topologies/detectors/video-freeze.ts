@@ -8,15 +8,15 @@
  *   a group, but some of its pictures repeat the one before exactly: at least a third in MPEG-2 at 400 kbit/s with
  *   B pictures, nearly all in H.264, once a starved encoder has made up for what it left out. With grain that survives the
  *   encoder none do.
- * - **Slow motion at a low bitrate.** An encoder that is short of bits repeats pictures in which little moves, and makes
- *   up for it in one now and then. A frozen picture changes as much in a key picture, and in the one that is shown right
- *   before it, and in no other.
+ * - **Slow motion.** An encoder that is short of bits repeats pictures in which little moves, and makes up for it in one
+ *   now and then; in the dark, motion is of less than a code value, and the pictures get further and further away from the
+ *   first one. A frozen picture changes as much in a key picture, and in those next to it, and in no other.
  * - **Motion that stops, or a hold.** Pictures that moved steadily and then stop are an encoder's fault. A still that
  *   begins with a cut, or in content that hardly moves, is most likely meant: it is of low severity, and no defect at
  *   all up to `staticContentMs`.
  * - **Missing pictures** are no freeze: a picture stands for little more than its own time.
  */
-import { type StateOf, structCodec } from '../../runtime/struct-codec.ts';
+import { list, type StateOf, structCodec } from '../../runtime/struct-codec.ts';
 import { GOOD, INTERVAL_DEFAULTS, type Judgement } from './interval-detector.ts';
 import { frameDetector } from './sample-detector.ts';
 import type { Frame } from './samples.ts';
@@ -37,6 +37,8 @@ const DEFAULTS = {
   motionCentiMin: 20,
   /** A picture that is no key picture and differs from the one before by as much shows what moved, hundredths of a code value. */
   stirCentiMin: 110,
+  /** So much further away from the anchor in less than a second, but for what key pictures did, something moves. */
+  driftCentiMin: 9,
 };
 
 /** Remembered from picture to picture. */
@@ -56,6 +58,15 @@ const MEMO = {
   stirMs: 'long?',
   /** Pictures since that one. */
   sinceStir: 'int',
+  /** Difference to the anchor of the picture before; null where no picture was repeated. */
+  anchorCenti: 'long?',
+  /** By how much that rose since it was asked last, and in the latest pictures, which a key picture may explain. */
+  driftCenti: 'long',
+  rises: list('long'),
+  /** When it is asked next. */
+  driftAtMs: 'long',
+  /** Pictures that the latest key picture explains still. */
+  explained: 'int',
 } as const;
 
 export const videoFreeze = frameDetector({
@@ -73,6 +84,11 @@ export const videoFreeze = frameDetector({
       stoppedShort: true,
       stirMs: null,
       sinceStir: 0,
+      anchorCenti: null,
+      driftCenti: 0,
+      rises: [],
+      driftAtMs: 0,
+      explained: 0,
     }),
   },
   frameHoldMs,
@@ -133,6 +149,7 @@ function beginRun(ptsMs: number, change: number, settings: typeof DEFAULTS, memo
   memo.pictures = 0;
   memo.stillFromMs = ptsMs;
   memo.stirMs = null;
+  memo.anchorCenti = null;
   // Nothing is known of what came before the first picture: then a freeze is taken for the fault that it may be.
   memo.stoppedShort =
     motionCenti === null ||
@@ -169,9 +186,16 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
   // Missing pictures are no freeze, but chunks that were lost on the way are bridged: the probe saw them.
   const afterGap = !frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs);
   addStill(frame.ptsMs, afterGap, repeats(frame.diffMeanCenti, settings), memo);
+  if (hasDrifted(frame, settings, memo)) {
+    memo.stillFromMs = frame.ptsMs;
+    memo.pictures = 0;
+    memo.repeats = 0;
+    return GOOD;
+  }
   if (hasStirred(frame, settings, memo)) {
     memo.stillFromMs = open ? frame.ptsMs : memo.stirMs!;
     memo.stirMs = null;
+    memo.anchorCenti = null;
     memo.pictures = memo.sinceStir;
     memo.repeats &= (1 << memo.sinceStir) - 1;
     return GOOD;
@@ -195,8 +219,13 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
 
 /** After this an encoder has drawn most of a frozen picture, ms. */
 const DRAWN_MS = 300;
-/** From a picture that is shown before a key picture, and was decoded after it, to that one. */
-const BEFORE_KEY_PICTURES = 3;
+/** From a picture that is shown before a key picture, and was decoded after it, to that one; and as many after it. */
+const NEAR_KEY_PICTURES = 3;
+/** After this it is as good as it will get, but for key pictures, ms. */
+const SETTLING_MS = 1_000;
+/** It is asked for the first time shortly before a freeze can be told of, and from then on as often, ms. */
+const DRIFT_ASKED_MS = 1_850;
+const DRIFT_AGAIN_MS = 1_000;
 
 /** Whether something moved in a picture a few pictures ago: by now no key picture has come that explains it. */
 function hasStirred({ ptsMs, diffMeanCenti, isKey }: Frame, settings: typeof DEFAULTS, memo: Memo): boolean {
@@ -208,7 +237,39 @@ function hasStirred({ ptsMs, diffMeanCenti, isKey }: Frame, settings: typeof DEF
   }
   memo.sinceStir += 1;
   if (isKey) memo.stirMs = null;
-  return memo.stirMs !== null && memo.sinceStir === BEFORE_KEY_PICTURES;
+  return memo.stirMs !== null && memo.sinceStir === NEAR_KEY_PICTURES;
+}
+
+/** Whether the pictures get further and further away from the anchor. */
+function hasDrifted(
+  { ptsMs, anchorMeanCenti, isKey }: Frame,
+  settings: typeof DEFAULTS,
+  memo: Memo,
+): boolean {
+  if (memo.repeats === 0) {
+    memo.anchorCenti = null;
+    return false;
+  }
+  if (memo.anchorCenti === null) {
+    memo.driftAtMs = memo.stillFromMs + DRIFT_ASKED_MS;
+    memo.driftCenti = 0;
+    memo.rises.length = 0;
+    memo.explained = 0;
+  }
+  const riseCenti = anchorMeanCenti - (memo.anchorCenti ?? anchorMeanCenti);
+  memo.anchorCenti = anchorMeanCenti;
+  if (isKey) {
+    memo.rises.length = 0;
+    memo.explained = NEAR_KEY_PICTURES;
+  } else if (memo.explained > 0) memo.explained -= 1;
+  else if (ptsMs - memo.stillFromMs >= SETTLING_MS) memo.rises.push(riseCenti);
+  if (memo.rises.length > NEAR_KEY_PICTURES) memo.driftCenti += memo.rises.shift()!;
+  if (ptsMs < memo.driftAtMs) return false;
+  const hasMoved = memo.driftCenti >= settings.driftCentiMin;
+  memo.driftCenti = 0;
+  memo.driftAtMs = ptsMs + DRIFT_AGAIN_MS;
+  if (hasMoved) memo.anchorCenti = null;
+  return hasMoved;
 }
 
 function countBits(bits: number): number {
