@@ -17,7 +17,7 @@ const VERSION = 3;
 
 /** Files of together at least `hours`, each kind of picture and of sound about as often as every other. */
 export function negativeOrders(seed: string, hours: number): readonly MediaOrder[] {
-  const count = Math.ceil((hours * 3_600) / SECONDS);
+  const count = Math.floor((hours * 3_600) / SECONDS) + 1;
   return Array.from({ length: count }, (_, at) => {
     const pictures = HARD_PICTURES[at % HARD_PICTURES.length]!;
     const round = Math.floor(at / HARD_PICTURES.length);
