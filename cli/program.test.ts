@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { promisify } from 'node:util';
 import { TOPIC_NAMES } from '../schemas/topics.ts';
 import { runCli } from './program.ts';
 import type { Terminal } from './terminal.ts';
@@ -76,6 +78,30 @@ test('the version is the one of package.json', async () => {
   const { out, exitCode } = await everyview('--version');
   assert.match(out, /^\d+\.\d+\.\d+\n$/);
   assert.equal(exitCode, 0);
+});
+
+test('a command waits for nothing that only others need', async () => {
+  const told =
+    "import { registerHooks } from 'node:module';" +
+    "registerHooks({ load(url, context, next) { process.stderr.write('loaded ' + url + '\\n'); return next(url, context); } });";
+  const loaded = async (...args: readonly string[]): Promise<readonly string[]> => {
+    const hooks = `data:text/javascript,${encodeURIComponent(told)}`;
+    const main = path.join(import.meta.dirname, 'main.ts');
+    const { stderr } = await promisify(execFile)(process.execPath, ['--import', hooks, main, ...args]);
+    return stderr.split('\n').filter((line) => line.startsWith('loaded '));
+  };
+  const help = await loaded('--help');
+  assert.ok(help.some((line) => line.endsWith('/cli/program.ts')));
+  assert.deepEqual(
+    help.filter((line) => /producers|consumers|topologies|kafkajs/.test(line) && !/errors?\.ts$/.test(line)),
+    [],
+  );
+  const analyze = await loaded('analyze', '--help');
+  assert.ok(analyze.some((line) => line.endsWith('/cli/analyze/analysis.ts')));
+  assert.deepEqual(
+    analyze.filter((line) => /kafkajs|fastify|\/pg\/|fetcher\.ts|node:http/.test(line)),
+    [],
+  );
 });
 
 test('no command at all shows what there is', async () => {

@@ -25,7 +25,7 @@ Renders a labelled corpus with ffmpeg from the clips in test/media and from gene
 on it as 'everyview analyze' does, and prints what was found, missed and made up, with ffmpeg's blackdetect,
 freezedetect, silencedetect and blockdetect beside it. Ends with 1 when a goal is missed.
 
-  --seed TEXT      what faults, lengths and severities are drawn from ('reporting-1'; tune with 'tuning-1', 'tuning-2', ...)
+  --seed TEXT      what faults, lengths and severities are drawn from ('reporting-3'; tune with 'tuning-1', 'tuning-2', ...)
   --instances N    faults of each type, at least (12)
   --hours H        hours of hard negatives, at least (3)
   --types A,B      only files with faults of these types, and no hard negatives
@@ -42,7 +42,7 @@ freezedetect, silencedetect and blockdetect beside it. Ends with 1 when a goal i
 
 const { values } = parseArgs({
   options: {
-    seed: { type: 'string', default: 'reporting-1' },
+    seed: { type: 'string', default: 'reporting-3' },
     instances: { type: 'string' },
     hours: { type: 'string' },
     types: { type: 'string' },
