@@ -98,7 +98,7 @@ export function damageOf(
   damaged: string,
   framesPerSecond: number,
 ): Promise<readonly Span[]> {
-  return workshop.found(['damage', 4, clean, damaged], async () => {
+  return workshop.found(['damage', 3, clean, damaged], async () => {
     const pictureMs = 1_000 / framesPerSecond;
     const visible = await picturesBelow(workshop, clean, damaged, pictureMs);
     const coded = await packetsThatDiffer(workshop, clean, damaged);
@@ -170,10 +170,7 @@ async function packetsThatDiffer(workshop: Workshop, clean: string, damaged: str
     .map(([ms]) => ms);
 }
 
-/** What the decoder says of errors, of concealment, and of pictures that it got in part or gave out damaged. */
-const TOLD = /concealing|\[error\]| corrupt (input packet|decoded frame) in stream 0$/;
-
-/** Times of the pictures before which the decoder told of damage. Not all that is changed is an error to it. */
+/** Times of the pictures before which the decoder told of errors or concealment. Not all that is changed is an error to it. */
 async function complaints(workshop: Workshop, damaged: string): Promise<number[]> {
   const { stderr } = await workshop.ffmpeg(
     [
@@ -199,7 +196,7 @@ async function complaints(workshop: Workshop, damaged: string): Promise<number[]
   let isTold = false;
   for (const line of stderr.split('\n')) {
     const shown = /\[Parsed_showinfo.* pts_time:(\S+)/.exec(line);
-    if (shown === null) isTold ||= TOLD.test(line) && !line.startsWith('[mpegts');
+    if (shown === null) isTold ||= /concealing|\[error\]/.test(line) && !line.startsWith('[mpegts');
     else {
       if (isTold) times.push(Number(shown[1]) * 1_000);
       isTold = false;
