@@ -2,7 +2,7 @@
  * `npm run bench:av-sync`: how right `av-sync-offset` is by content. Real speech and music at several rates of pictures, with
  * sound moved by known offsets; each second's estimate against the truth, and whether there is an alarm.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,6 +18,7 @@ import { systemClock } from '../../runtime/system-clock.ts';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { AV_SYNC_OFFSET } from '../../topologies/detectors/av-reference.ts';
+import { writeFigures } from '../figures.ts';
 import { type Clips, type Content, deliveredClip, originClip } from './clips.ts';
 
 const HELP = `Usage: npm run bench:av-sync -- [options]
@@ -74,7 +75,7 @@ async function main(): Promise<number> {
   }
   const text = tableOf(rows);
   console.log(text);
-  if (values.page !== undefined) writeInto(values.page, text);
+  if (values.page !== undefined) writeFigures(values.page, `${text}\n`, 'av-sync');
   const faults = rows.flatMap(({ cells }) => cells).filter(({ fault }) => fault !== null);
   return faults.length === 0 ? 0 : 1;
 }
@@ -151,17 +152,6 @@ function lineOf({ content, fps, cells }: Row): string {
     return `${error}${hasAlarm ? ' alarm' : ''}${fault === null ? '' : ` **${fault}**`}`;
   });
   return `| ${content}, ${fps} | ${shown.join(' | ')} |`;
-}
-
-function writeInto(page: string, table: string): void {
-  const text = readFileSync(page, 'utf8');
-  const marked = /(<!-- av-sync begin -->\n)[\s\S]*(<!-- av-sync end -->)/;
-  if (!marked.test(text))
-    throw new Error(`${page} has no marks <!-- av-sync begin --> and <!-- av-sync end -->`);
-  writeFileSync(
-    page,
-    text.replace(marked, (_all, begin, end) => `${begin}${table}\n${end}`),
-  );
 }
 
 if (values.help) console.log(HELP);

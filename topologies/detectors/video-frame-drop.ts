@@ -180,16 +180,16 @@ function judgeGap(frame: Frame, gapMs: number, settings: Settings, open: boolean
   if (deficitUs <= JITTER_US) return GOOD;
   const varyingUs = Math.floor((5_000_000 * memo.deviationUs) / memo.meanUs);
   const lastUs = deficitIn(memo.cells, ptsMs, 0);
+  const beforeUs = deficitIn(memo.cells, ptsMs, WINDOW_CELLS);
   const steady = 20 * memo.deviationUs <= memo.meanUs && gapMs > 2 * memo.gapMsMax;
   const isLong = steady && gapMs >= settings.gapMsMin && gapMs * 1_000 >= 3 * expectedUs;
   if (open && memo.lastMs! - memo.endMs < settings.joinGapMs) {
     const isMore = 2 * memo.sinceEndUs >= expectedUs;
     // What is absent at random comes in clusters: a second that has little of it is seen with the one before.
-    const stayUs = Math.max(lastUs, (lastUs + deficitIn(memo.cells, ptsMs, WINDOW_CELLS)) / 2);
+    const stayUs = Math.max(lastUs, (lastUs + beforeUs) / 2);
     if (!isLong && !(isMore && stayUs >= settings.absentPermilleStay * 1_000 + varyingUs)) return GOOD;
   } else if (isLong) memo.startMs = dueMs;
   else {
-    const beforeUs = deficitIn(memo.cells, ptsMs, WINDOW_CELLS);
     const leastUs = settings.absentPermilleMin * 1_000 + varyingUs;
     // Windows of whole cells are up to 100 ms short, and what is absent evenly falls into one or the other.
     if (4 * Math.min(lastUs, beforeUs) < 3 * leastUs || 10 * (lastUs + beforeUs) < 17 * leastUs) return GOOD;

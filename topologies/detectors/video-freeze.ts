@@ -186,19 +186,11 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
   // Missing pictures are no freeze, but chunks that were lost on the way are bridged: the probe saw them.
   const afterGap = !frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs);
   addStill(frame.ptsMs, afterGap, repeats(frame.diffMeanCenti, settings), memo);
-  if (hasDrifted(frame, settings, memo)) {
-    memo.stillFromMs = frame.ptsMs;
-    memo.pictures = 0;
-    memo.repeats = 0;
-    return GOOD;
-  }
+  if (hasDrifted(frame, settings, memo)) return beginAgain(frame.ptsMs, 0, memo);
   if (hasStirred(frame, settings, memo)) {
-    memo.stillFromMs = open ? frame.ptsMs : memo.stirMs!;
+    const fromMs = open ? frame.ptsMs : memo.stirMs!;
     memo.stirMs = null;
-    memo.anchorCenti = null;
-    memo.pictures = memo.sinceStir;
-    memo.repeats &= (1 << memo.sinceStir) - 1;
-    return GOOD;
+    return beginAgain(fromMs, memo.sinceStir, memo);
   }
   const repeatPermille = Math.floor((countBits(memo.repeats) * 1_000) / memo.pictures);
   if (repeatPermille < (open ? settings.repeatPermilleStay : settings.repeatPermilleMin)) {
@@ -215,6 +207,15 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
     harmless,
     minMs: harmless ? Math.max(settings.minMs, settings.staticContentMs) : settings.minMs,
   };
+}
+
+/** It moved before this, and may be still from here on: of the run, its last `pictures` are left. */
+function beginAgain(fromMs: number, pictures: number, memo: Memo): Judgement {
+  memo.stillFromMs = fromMs;
+  memo.anchorCenti = null;
+  memo.pictures = pictures;
+  memo.repeats &= (1 << pictures) - 1;
+  return GOOD;
 }
 
 /** After this an encoder has drawn most of a frozen picture, ms. */
@@ -268,7 +269,6 @@ function hasDrifted(
   const hasMoved = memo.driftCenti >= settings.driftCentiMin;
   memo.driftCenti = 0;
   memo.driftAtMs = ptsMs + DRIFT_AGAIN_MS;
-  if (hasMoved) memo.anchorCenti = null;
   return hasMoved;
 }
 
