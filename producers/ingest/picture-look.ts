@@ -5,8 +5,13 @@
  */
 import { PICTURE_HEIGHT_PX, PICTURE_WIDTH_PX } from './frame-analysis.ts';
 
-/** Least time between two looks, s; a picture that comes later than this after the last one is looked at. */
-export const LOOK_INTERVAL_S = 0.155;
+/**
+ * Time between two looks, s: from the first on, the next picture that is not of kind B is looked at, from the second on
+ * any one. Most pictures of kind B are decoded without taking out the edges of their blocks, see `ffmpeg-command.ts`. No
+ * usual rate of pictures has a multiple of its interval near either.
+ */
+export const LOOK_INTERVAL_S = 0.13;
+export const LOOK_INTERVAL_MAX_S = 0.31;
 /** Lines of the native picture from one sampled line to the next: one through every macroblock of 16 x 16. */
 export const LOOK_LINE_STEP = 16;
 
