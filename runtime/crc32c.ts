@@ -69,12 +69,22 @@ function buildTables(): Int32Array {
   return tables;
 }
 
+/** Sums are linear: each is of its lowest bit and of the others. */
 function buildHalfOn(): Int32Array {
   const tables = new Int32Array(4 * 256);
   for (let at = 0; at < tables.length; at++) {
-    let crc = (at & 255) << (8 * (at >>> 8));
-    for (let zeros = 0; zeros < HALF_BYTES; zeros += 8) crc = sumOfEight(crc, 0);
-    tables[at] = crc;
+    const byte = at & 255;
+    const lowest = byte & -byte;
+    const isAlone = byte === lowest;
+    tables[at] = isAlone
+      ? afterZeros(byte << (8 * (at >>> 8)))
+      : tables[at ^ lowest]! ^ tables[(at - byte) | lowest]!;
   }
   return tables;
+}
+
+function afterZeros(sum: number): number {
+  let crc = sum;
+  for (let zeros = 0; zeros < HALF_BYTES; zeros += 8) crc = sumOfEight(crc, 0);
+  return crc;
 }

@@ -165,21 +165,26 @@ function gridOf(lines: Uint8Array, widthPx: number) {
 }
 
 function countSteps(lines: Uint8Array, from: number, widthPx: number, counts: Int32Array): void {
+  let left = lines[from + 2]!;
   for (let at = from + 3; at < from + widthPx - 3; at++) {
-    const step = Math.abs(lines[at]! - lines[at - 1]!);
-    if (step < STEP_MIN) continue;
-    if (
-      4 * Math.abs(lines[at - 1]! - lines[at - 2]!) > step ||
-      4 * Math.abs(lines[at + 1]! - lines[at]!) > step
-    )
-      continue;
-    if (
-      2 * Math.abs(lines[at - 2]! - lines[at - 3]!) > step ||
-      2 * Math.abs(lines[at + 2]! - lines[at + 1]!) > step
-    )
-      continue;
-    counts[(at - from) % GRID_PX]! += 1;
+    const right = lines[at]!;
+    const step = Math.abs(right - left);
+    const before = left;
+    left = right;
+    if (step >= STEP_MIN && isAlone(lines, at, before, right, step)) counts[(at - from) % GRID_PX]! += 1;
   }
+}
+
+/** Whether the step from `left`, before `at`, to `right` lies between pixels that are even on both sides. */
+function isAlone(lines: Uint8Array, at: number, left: number, right: number, step: number): boolean {
+  const beforeLeft = lines[at - 2]!;
+  const afterRight = lines[at + 1]!;
+  return (
+    4 * Math.abs(left - beforeLeft) <= step &&
+    4 * Math.abs(afterRight - right) <= step &&
+    2 * Math.abs(beforeLeft - lines[at - 3]!) <= step &&
+    2 * Math.abs(lines[at + 2]! - afterRight) <= step
+  );
 }
 
 /** So many more than elsewhere, and as many as an edge and a half from top to bottom has: fewer are none. */
