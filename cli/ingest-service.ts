@@ -3,7 +3,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import type { Logger } from 'pino';
 import { type Ingest, type IngestProgress, startIngest } from '../producers/ingest/ingest.ts';
 import { createKafkaSink } from '../producers/ingest/kafka-sink.ts';
-import type { StreamSpecInput } from '../producers/ingest/stream-spec.ts';
+import type { StreamSpec } from '../producers/ingest/stream-spec.ts';
 import type { LogPort } from '../runtime/port.ts';
 import { systemClock } from '../runtime/system-clock.ts';
 import { registryCodec } from '../runtime/value-codec.ts';
@@ -15,7 +15,7 @@ export type IngestServiceOptions = {
   /** Where the configuration in force is read from. */
   readonly port: LogPort;
   readonly registry: Registry;
-  readonly streams: readonly StreamSpecInput[];
+  readonly streams: readonly StreamSpec[];
   /** Addresses that every stream may connect to beside the public ones. */
   readonly allow: readonly string[];
   readonly ffmpegPath: string;

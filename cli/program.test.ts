@@ -87,7 +87,9 @@ test('a command waits for nothing that only others need', async () => {
   const loaded = async (...args: readonly string[]): Promise<readonly string[]> => {
     const hooks = `data:text/javascript,${encodeURIComponent(told)}`;
     const main = path.join(import.meta.dirname, 'main.ts');
-    const { stderr } = await promisify(execFile)(process.execPath, ['--import', hooks, main, ...args]);
+    const ended = promisify(execFile)(process.execPath, ['--import', hooks, main, ...args]);
+    // A command line that is refused tells as well what was loaded until then.
+    const { stderr } = await ended.catch((error: { stderr: string }) => error);
     return stderr.split('\n').filter((line) => line.startsWith('loaded '));
   };
   const help = await loaded('--help');
@@ -96,12 +98,16 @@ test('a command waits for nothing that only others need', async () => {
     help.filter((line) => /producers|consumers|topologies|kafkajs/.test(line) && !/errors?\.ts$/.test(line)),
     [],
   );
-  const analyze = await loaded('analyze', '--help');
-  assert.ok(analyze.some((line) => line.endsWith('/cli/analyze/analysis.ts')));
-  assert.deepEqual(
-    analyze.filter((line) => /kafkajs|fastify|\/pg\/|fetcher\.ts|node:http/.test(line)),
-    [],
-  );
+  for (const args of [['--help'], []]) {
+    const analyze = await loaded('analyze', ...args);
+    assert.ok(analyze.some((line) => line.endsWith('/cli/analyze/analysis.ts')));
+    assert.deepEqual(
+      analyze.filter((line) => /kafkajs|fastify|zod|\/pg\/|fetcher\.ts|node:http/.test(line)),
+      [],
+    );
+  }
+  const expecting = await loaded('analyze', '--expect', path.join(folder, 'none.json'));
+  assert.ok(expecting.some((line) => line.includes('/node_modules/zod/')));
 });
 
 test('no command at all shows what there is', async () => {
@@ -139,6 +145,15 @@ test('wrong command lines: one line with what to write instead, exit 2', async (
   await checkRefused('ingest a.mp4', 2, /--programme news/);
   await checkRefused('ingest a.mp4 --programme a --pace slow', 2, /Allowed choices are live, fast/);
   await checkRefused('ingest a.mp4 --streams x.json', 2, /one or the other/);
+});
+
+test('a stream that cannot be watched as it is described is refused before anything is waited for', async () => {
+  const check = (line: string, message: RegExp) =>
+    checkRefused(line, 1, message, { KAFKA_BROKERS: '127.0.0.1:1' });
+  await check('ingest a.mp4 --programme a\u0007', /programmeId: must be 1 to 200 characters/);
+  await check('ingest a.mp4 --programme a --vantage moon', /vantage: must be "origin" or "cdn:NAME"/);
+  await check('ingest a.m3u8 --programme a --loop', /a\.m3u8: only a file can be looped; leave --loop out/);
+  await check('ingest ftp://x/y --programme a', /inputs of the kind "ftp:" are not read; give the path/);
 });
 
 test('commands that need a Kafka say so when there is none', async () => {

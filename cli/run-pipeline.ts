@@ -8,6 +8,7 @@ import type { Ingest, StreamResult } from '../producers/ingest/ingest.ts';
 import type { LabelsFile } from '../producers/simulator/labels.ts';
 import type { Clock } from '../runtime/port.ts';
 import type { QosAlert } from '../schemas/records.ts';
+import { allowedAddresses } from './allowed-addresses.ts';
 import { readingCodec } from './cluster.ts';
 import { ExpectedError } from './failure.ts';
 import { startIngestService } from './ingest-service.ts';
@@ -17,7 +18,6 @@ import { type RunWatcher, watchRun } from './run-watcher.ts';
 import { type AudiencePlan, type Services, startServices } from './services.ts';
 import { RETENTION_DAYS } from './sink-service.ts';
 import type { Prepared } from './start-setup.ts';
-import { allowedAddresses } from './streams-file.ts';
 import { TOPOLOGIES } from './topologies.ts';
 import { startWorkers, type Workers } from './workers.ts';
 

@@ -8,7 +8,7 @@ import { type Cluster, resolveCluster } from '../local/resolve.ts';
 import { interrupted } from '../local/setup-error.ts';
 import { type Demo, prepareDemo } from '../producers/demo/prepare-demo.ts';
 import type { FaultTruth } from '../producers/demo/truth.ts';
-import type { StreamSpecInput } from '../producers/ingest/stream-spec.ts';
+import type { StreamSpec } from '../producers/ingest/stream-spec.ts';
 import { applicationIdOf, deployTopics } from '../runtime/deploy.ts';
 import { openKafkajsPort } from '../runtime/kafkajs-port.ts';
 import type { AdminPort } from '../runtime/port.ts';
@@ -26,7 +26,7 @@ export type Prepared = {
   /** Null where no tables are wanted. */
   readonly postgres: Postgres | null;
   readonly ffmpegPath: string;
-  readonly streams: readonly StreamSpecInput[];
+  readonly streams: readonly StreamSpec[];
   /** Null for streams of the user's own. */
   readonly truth: readonly FaultTruth[] | null;
 };

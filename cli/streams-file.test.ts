@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ExpectedError } from './failure.ts';
-import { allowedAddresses, gathered, parseStreams, readStreamsFile } from './streams-file.ts';
+import { parseStreams, readStreamsFile } from './streams-file.ts';
 
 const FILE = '/somewhere/streams.json';
 
@@ -37,14 +37,4 @@ test('what is wrong is said with the file, the stream, the field and an example'
   check('[{"programmeId": "a", "input": "x"}, {"programmeId": "b"}]', /stream 2: .*input/);
   check('[{"programmeId": "a", "input": "x", "speed": 2}]', /stream 1: .*speed/);
   assert.throws(() => readStreamsFile('/nowhere/streams.json'), /cannot be read \(ENOENT\)/);
-});
-
-test('addresses that are allowed come from the command line and from the environment', () => {
-  const given = gathered('b:2', gathered('a:1'));
-  assert.deepEqual(given, ['a:1', 'b:2']);
-  assert.deepEqual(allowedAddresses({}, given), ['a:1', 'b:2']);
-  assert.deepEqual(allowedAddresses({ EVERYVIEW_ALLOW: '10.0.0.0/8, [::1]:8080,' }), [
-    '10.0.0.0/8',
-    '[::1]:8080',
-  ]);
 });

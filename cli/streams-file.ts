@@ -1,7 +1,8 @@
 /** The list of streams that a user wrote: a JSON file, and what is wrong with it. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseStreamSpec, type StreamSpecInput } from '../producers/ingest/stream-spec.ts';
+import { parseStreamSpec } from '../producers/ingest/parse-stream-spec.ts';
+import type { StreamSpec } from '../producers/ingest/stream-spec.ts';
 import { messageOf } from '../schemas/errors.ts';
 import { ExpectedError } from './failure.ts';
 
@@ -11,7 +12,7 @@ const EXAMPLE = '{"streams": [{"programmeId": "news", "input": "news.mp4", "loop
  * Reads `{"streams": [...]}`, or the array alone. Files are looked for beside the list. Throws an error that names the
  * file, the stream and the field.
  */
-export function readStreamsFile(file: string): readonly StreamSpecInput[] {
+export function readStreamsFile(file: string): readonly StreamSpec[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -25,7 +26,7 @@ export function readStreamsFile(file: string): readonly StreamSpecInput[] {
   return parseStreams(text, file);
 }
 
-export function parseStreams(text: string, file: string): readonly StreamSpecInput[] {
+export function parseStreams(text: string, file: string): readonly StreamSpec[] {
   const list = streamsIn(parseJson(text, file));
   if (list === null || list.length === 0) {
     throw new ExpectedError(`${file} lists no streams`, `Write it as ${EXAMPLE}`);
@@ -39,17 +40,6 @@ export function parseStreams(text: string, file: string): readonly StreamSpecInp
       throw new ExpectedError(`${file}, stream ${index + 1}: ${why}`, `Write it as ${EXAMPLE}`);
     }
   });
-}
-
-/** Addresses that every stream may connect to: those of `--allow`, and those of EVERYVIEW_ALLOW, with commas between. */
-export function allowedAddresses(env: NodeJS.ProcessEnv, given: readonly string[] = []): readonly string[] {
-  const named = (env.EVERYVIEW_ALLOW ?? '').split(/[\s,]+/).filter((text) => text !== '');
-  return [...given, ...named];
-}
-
-/** For an option that may be given several times. */
-export function gathered(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
 }
 
 function parseJson(text: string, file: string): unknown {

@@ -1,5 +1,6 @@
 /** Streams at live pace in one process: CPU and memory of each, its ffmpeg and its share of Node together. */
 import { startIngest } from '../../producers/ingest/ingest.ts';
+import { parseStreamSpec } from '../../producers/ingest/parse-stream-spec.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { Depth } from '../../schemas/depths.ts';
 import { familyUsage } from './cpu-time.ts';
@@ -28,12 +29,9 @@ export async function watchLive(
   seconds: number,
 ): Promise<LiveUsage> {
   const latest = new Map<string, { depth: string; atMs: number }>();
-  const streams = Array.from({ length: count }, (_, n) => ({
-    programmeId: `channel-${n + 1}`,
-    input: clip,
-    loop: true,
-    depth,
-  }));
+  const streams = Array.from({ length: count }, (_, n) =>
+    parseStreamSpec({ programmeId: `channel-${n + 1}`, input: clip, loop: true, depth }),
+  );
   const ingest = await startIngest({
     streams,
     ffmpegPath,

@@ -11,6 +11,7 @@ import { startLocal } from '../../local/cluster.ts';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { startIngest } from '../../producers/ingest/ingest.ts';
 import { createKafkaSink, LINGER_MS_MAX } from '../../producers/ingest/kafka-sink.ts';
+import { parseStreamSpec } from '../../producers/ingest/parse-stream-spec.ts';
 import { openKafkajsPort } from '../../runtime/kafkajs-port.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { newTopics } from '../../schemas/topics.ts';
@@ -89,7 +90,7 @@ async function watch(brokers: string, ffmpegPath: string, clip: string): Promise
   const count = Number(values.streams);
   const running = [];
   for (let n = 1; n <= count; n++) {
-    const stream = { programmeId: `channel-${n}`, input: clip, loop: true, pace: 'live' as const };
+    const stream = parseStreamSpec({ programmeId: `channel-${n}`, input: clip, loop: true });
     running.push(
       await startIngest({ streams: [stream], sink, ffmpegPath, clock: systemClock, probeId: 'probe-1' }),
     );

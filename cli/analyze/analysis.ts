@@ -3,7 +3,7 @@
  * records had come through a log. The same bytes give the same defects there and here.
  */
 import { startIngest } from '../../producers/ingest/ingest.ts';
-import type { StreamSpecInput } from '../../producers/ingest/stream-spec.ts';
+import { STREAM_DEFAULTS, type StreamSpec } from '../../producers/ingest/stream-spec.ts';
 import type { Clock } from '../../runtime/port.ts';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
@@ -132,9 +132,10 @@ export async function featuresOf(
   renditionId: string,
 ): Promise<readonly FrameFeatures[]> {
   const chunks: FrameFeatures[] = [];
-  const spec: StreamSpecInput = {
+  const spec: StreamSpec = {
+    ...STREAM_DEFAULTS,
     ...{ programmeId: streamId, renditionId, input, pace: 'fast' },
-    captions: captions ?? false,
+    captions: captions ?? STREAM_DEFAULTS.captions,
   };
   const ending = new AbortController();
   const ingest = await startIngest({

@@ -3,46 +3,8 @@
  * Without it nobody can tell a programme without sound from one that lost it.
  */
 import path from 'node:path';
-import { z } from 'zod';
 import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
-
-const expectationSchema = z.strictObject({
-  streamId: z.string().min(1),
-  /** File or address; a relative path counts from the folder of the file of expectations, or from where the command runs. */
-  input: z.string().min(1),
-  video: z.boolean().optional(),
-  audio: z.boolean().optional(),
-  fps: z.number().positive().optional(),
-  channels: z.int().positive().optional(),
-  /** The target of `audio-loudness`. */
-  loudnessLufs: z.number().min(-70).max(0).optional(),
-  /** Captions have to be there. */
-  captions: z.boolean().optional(),
-  /** The streamId of another entry, or a file or address: the same programme at a point before. */
-  reference: z.string().min(1).optional(),
-});
-const fileSchema = z.strictObject({ streams: z.array(expectationSchema).min(1) });
-
-export type Expectation = z.output<typeof expectationSchema>;
-
-/** Reads the text of a file of expectations. Throws an `Error` that says what is wrong with it. */
-export function parseExpectations(text: string): readonly Expectation[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new Error('it is no JSON', { cause });
-  }
-  const parsed = fileSchema.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new Error(`${issue.path.join('.') || 'the file'}: ${issue.message}`);
-  }
-  const ids = parsed.data.streams.map(({ streamId }) => streamId);
-  const twice = ids.find((id, at) => ids.indexOf(id) !== at);
-  if (twice !== undefined) throw new Error(`streams: '${twice}' is there twice`);
-  return parsed.data.streams;
-}
+import type { Expectation } from './parse-expectations.ts';
 
 /** Where an expectation's input is, from where the command runs; `folder` is that of the file of expectations. */
 export function inputOf({ input }: Pick<Expectation, 'input'>, folder: string): string {

@@ -9,16 +9,11 @@ import { messageOf } from '../../schemas/errors.ts';
 import { DEFECT_TYPES } from '../../topologies/detectors/defect-types.ts';
 import type { DetectionConfig } from '../../topologies/detectors/settings.ts';
 import { SEVERITIES } from '../../topologies/detectors/stream-step.ts';
+import { allowedAddresses, gathered } from '../allowed-addresses.ts';
 import { type AnalysedDefect, type Analysis, analyse, UnreadableInput } from '../analyze/analysis.ts';
 import { analysisLines, analysisObjects } from '../analyze/analysis-text.ts';
-import {
-  configOf,
-  type Expectation,
-  expectationFor,
-  inputOf,
-  parseExpectations,
-  referenceOf,
-} from '../analyze/expectations.ts';
+import { configOf, expectationFor, inputOf, referenceOf } from '../analyze/expectations.ts';
+import type { Expectation } from '../analyze/parse-expectations.ts';
 import { reportHtml, stripPlaces } from '../analyze/report.ts';
 import { thumbnailsOf } from '../analyze/thumbnails.ts';
 import type { Action, CliContext } from '../context.ts';
@@ -26,7 +21,6 @@ import { ExpectedError, UsageError } from '../failure.ts';
 import { writePage } from '../html-page.ts';
 import { progressView } from '../progress-view.ts';
 import { progressLine } from '../replay/progress-line.ts';
-import { allowedAddresses, gathered } from '../streams-file.ts';
 import { jsonLine, line } from '../terminal.ts';
 import { parseDurationMs } from '../values.ts';
 
@@ -98,7 +92,7 @@ at: no line about it does not mean that it is good.`,
 
 export const runAnalyze: Action<AnalyzeOptions> = async (context, options) => {
   const { err, env, interruption } = context;
-  const streams = streamsOf(options);
+  const streams = await streamsOf(options);
   const view = progressView(err);
   const ffmpeg = await resolveFfmpeg({
     allowInstall: true,
@@ -183,13 +177,13 @@ type AnalysedStream = {
 const NOTHING_EXPECTED = { config: null, reference: null, captions: false } as const;
 
 /** The inputs that were given, or those of the file of expectations, each with what is expected of it. */
-function streamsOf({ inputs, expect }: AnalyzeOptions): readonly AnalysedStream[] {
+async function streamsOf({ inputs, expect }: AnalyzeOptions): Promise<readonly AnalysedStream[]> {
   if (expect === undefined) {
     if (inputs.length === 0)
       throw new UsageError('there is no input', 'Give a media file or an HLS playlist');
     return named(inputs).map((one) => ({ ...one, ...NOTHING_EXPECTED }));
   }
-  const expectations = expectationsIn(expect);
+  const expectations = await expectationsIn(expect);
   const folder = path.dirname(expect);
   if (inputs.length === 0)
     return expectations.map((one) => ({
@@ -208,7 +202,9 @@ function streamsOf({ inputs, expect }: AnalyzeOptions): readonly AnalysedStream[
   });
 }
 
-function expectationsIn(file: string): readonly Expectation[] {
+async function expectationsIn(file: string): Promise<readonly Expectation[]> {
+  // It takes a library of its own, that nobody else waits for.
+  const { parseExpectations } = await import('../analyze/parse-expectations.ts');
   try {
     return parseExpectations(readFileSync(file, 'utf8'));
   } catch (cause) {

@@ -3,8 +3,10 @@ import { type Command, Option } from 'commander';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { dataFolder } from '../../local/folders.ts';
 import type { Ingest, StreamResult } from '../../producers/ingest/ingest.ts';
-import type { StreamSpecInput } from '../../producers/ingest/stream-spec.ts';
+import { parseStreamSpec } from '../../producers/ingest/parse-stream-spec.ts';
+import type { StreamSpec } from '../../producers/ingest/stream-spec.ts';
 import { DEPTHS, type Depth } from '../../schemas/depths.ts';
+import { allowedAddresses, gathered } from '../allowed-addresses.ts';
 import { openCluster } from '../cluster.ts';
 import type { Action } from '../context.ts';
 import { EXIT_FAILED, ExpectedError, UsageError } from '../failure.ts';
@@ -12,7 +14,7 @@ import { startIngestService } from '../ingest-service.ts';
 import { aborted } from '../interruption.ts';
 import { openLog } from '../logging.ts';
 import { progressView } from '../progress-view.ts';
-import { allowedAddresses, gathered, readStreamsFile } from '../streams-file.ts';
+import { readStreamsFile } from '../streams-file.ts';
 import { line } from '../terminal.ts';
 
 export type IngestOptions = {
@@ -136,7 +138,7 @@ function statLines(ingest: Ingest): string[] {
   });
 }
 
-function streamsOf(options: IngestOptions): readonly StreamSpecInput[] {
+function streamsOf(options: IngestOptions): readonly StreamSpec[] {
   const { inputs, programme, rendition, renditions, vantage, listen, loop, pace, depth, streams } = options;
   if (streams !== undefined) {
     if (inputs.length > 0 || programme !== undefined) {
@@ -150,15 +152,17 @@ function streamsOf(options: IngestOptions): readonly StreamSpecInput[] {
   if (programme === undefined) {
     throw new UsageError('no programme is given', 'Say which it is, for example --programme news');
   }
-  return inputs.map((input, index) => ({
-    programmeId: inputs.length === 1 ? programme : `${programme}-${index + 1}`,
-    input,
-    listen,
-    loop,
-    pace,
-    depth,
-    ...(rendition === undefined ? {} : { renditionId: rendition }),
-    ...(renditions === undefined ? {} : { renditions }),
-    ...(vantage === undefined ? {} : { vantage }),
-  }));
+  return inputs.map((input, index) =>
+    parseStreamSpec({
+      programmeId: inputs.length === 1 ? programme : `${programme}-${index + 1}`,
+      input,
+      listen,
+      loop,
+      pace,
+      depth,
+      ...(rendition === undefined ? {} : { renditionId: rendition }),
+      ...(renditions === undefined ? {} : { renditions }),
+      ...(vantage === undefined ? {} : { vantage }),
+    }),
+  );
 }

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../../runtime/port.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
-import type { StreamSpec } from '../ingest/stream-spec.ts';
-import { parseStreamSpec } from '../ingest/stream-spec.ts';
+import { STREAM_DEFAULTS, type StreamSpec } from '../ingest/stream-spec.ts';
 import { type HlsOrigin, startHlsOrigin } from './hls-origin.ts';
 import { type PlannedStream, planDemo, truthOf } from './plan.ts';
 import {
@@ -70,13 +69,13 @@ export async function prepareDemo(options: DemoOptions): Promise<Demo> {
   for (const stream of plan) {
     const path = renderedPath(folder, stream);
     if (stream.delivery === 'file') {
-      streams.push(parseStreamSpec({ programmeId: stream.streamId, input: path, loop: true, pace: 'live' }));
+      streams.push({ ...STREAM_DEFAULTS, programmeId: stream.streamId, input: path, loop: true });
       continue;
     }
     const origin = await startHlsOrigin(path, VOD_PLAYLIST, options.clock ?? systemClock);
     origins.push(origin);
     const allow = [new URL(origin.url).host];
-    streams.push(parseStreamSpec({ programmeId: stream.streamId, input: origin.url, allow, pace: 'live' }));
+    streams.push({ ...STREAM_DEFAULTS, programmeId: stream.streamId, input: origin.url, allow });
   }
   return {
     streams,

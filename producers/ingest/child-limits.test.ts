@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { startDecoder } from './decoder.ts';
 import { startIngest } from './ingest.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import { FFMPEG, ffmpeg, isAlive, picturesOf, RememberingSink, temporaryFolder, until } from './testing.ts';
 import { startTestOrigin } from './testing-origin.ts';
 
@@ -33,11 +34,11 @@ test('a decoder that holds too much memory is ended and told of; its stream goes
   const sink = new RememberingSink();
   const ingest = await startIngest({
     streams: [
-      {
+      parseStreamSpec({
         ...{ programmeId: 'large', input: `${origin.url}/live.m3u8`, allow: [origin.allow] },
         limits: { memoryMb: MEMORY_MB },
-      },
-      { programmeId: 'small', input: small, pace: 'live' },
+      }),
+      parseStreamSpec({ programmeId: 'small', input: small }),
     ],
     sink,
     ffmpegPath: FFMPEG,

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { systemClock } from '../../runtime/system-clock.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import { startIngest } from './ingest.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import { FFMPEG, ffmpeg, RememberingSink, temporaryFolder, until, watchToEnd } from './testing.ts';
 
 const folder = temporaryFolder();
@@ -103,7 +104,7 @@ test('the same bytes give the same records in every depth, and with every change
 test('another configuration changes the depth while the stream runs', async () => {
   const sink = new RememberingSink();
   const ingest = await startIngest({
-    streams: [{ programmeId: 'test', input: clip, loop: true }],
+    streams: [parseStreamSpec({ programmeId: 'test', input: clip, loop: true })],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ffmpegAbilities, refuseUnreadable } from './ffmpeg-abilities.ts';
 import { IngestError } from './ingest-error.ts';
-import { parseStreamSpec } from './stream-spec.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import { FFMPEG } from './testing.ts';
 
 const refused = (message: RegExp) => (error: unknown) =>

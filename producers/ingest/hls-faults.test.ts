@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { startIngest } from './ingest.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import {
   assertGoesOn,
   FFMPEG,
@@ -59,7 +60,10 @@ test('404, garbage, a slow segment, an empty one, old segments again, a broken p
   const sink = new RememberingSink();
   const ingest = await startIngest({
     streams: [
-      { programmeId: 'live', input: `${origin.url}/live.m3u8`, allow: [origin.allow], signalLostMs: 1_500 },
+      parseStreamSpec({
+        ...{ programmeId: 'live', input: `${origin.url}/live.m3u8`, allow: [origin.allow] },
+        signalLostMs: 1_500,
+      }),
     ],
     sink,
     ffmpegPath: FFMPEG,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { type Ingest, startIngest } from './ingest.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import {
   FFMPEG,
   ffmpeg,
@@ -147,7 +148,7 @@ async function startOrigin(): Promise<Origin> {
 async function watch({ playlist, allow }: Origin): Promise<{ sink: RememberingSink; ingest: Ingest }> {
   const sink = new RememberingSink();
   const ingest = await startIngest({
-    streams: [{ programmeId: 'live', input: playlist, allow: [allow], signalLostMs: 1000 }],
+    streams: [parseStreamSpec({ programmeId: 'live', input: playlist, allow: [allow], signalLostMs: 1000 })],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,

@@ -10,8 +10,8 @@ import { createFetcher } from './fetcher.ts';
 import { ffmpegAbilities } from './ffmpeg-abilities.ts';
 import { startIngest } from './ingest.ts';
 import { IngestError } from './ingest-error.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import { Probe } from './probe.ts';
-import { parseStreamSpec } from './stream-spec.ts';
 import {
   blocksOf,
   FFMPEG,
@@ -221,7 +221,7 @@ test('a looped file goes on upwards at the pace of its timestamps, and stops whe
   const sink = new RememberingSink();
   const startedAtMs = Date.now();
   const ingest = await startIngest({
-    streams: [{ programmeId: 'loop', input: short, loop: true }],
+    streams: [parseStreamSpec({ programmeId: 'loop', input: short, loop: true })],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,
@@ -257,7 +257,7 @@ test('at file pace a slow sink is waited for and gets everything', async () => {
     },
   };
   const ingest = await startIngest({
-    streams: [{ programmeId: 'slow', input: inFolder('faults.mp4'), pace: 'fast' }],
+    streams: [parseStreamSpec({ programmeId: 'slow', input: inFolder('faults.mp4'), pace: 'fast' })],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,
@@ -273,7 +273,7 @@ test('at file pace a slow sink is waited for and gets everything', async () => {
 });
 
 test('two streams with one name are refused', async () => {
-  const stream = { programmeId: 'same', input: inFolder('faults.mp4') };
+  const stream = parseStreamSpec({ programmeId: 'same', input: inFolder('faults.mp4') });
   await assert.rejects(
     startIngest({
       streams: [stream, stream],

@@ -3,7 +3,7 @@
  *
  * ```ts
  * const ingest = await startIngest({
- *   streams: [{ programmeId: 'news', input: 'news.mp4', loop: true }],
+ *   streams: [{ ...STREAM_DEFAULTS, programmeId: 'news', input: 'news.mp4', loop: true }],
  *   sink, ffmpegPath: 'ffmpeg', clock: systemClock, probeId: 'probe-1',
  * });
  * const results = await ingest.done;
@@ -16,15 +16,15 @@ import { ffmpegAbilities, refuseUnreadable } from './ffmpeg-abilities.ts';
 import { IngestError } from './ingest-error.ts';
 import type { SourceContext } from './input-source.ts';
 import { readLadder } from './ladder-reader.ts';
-import { type Lookup, parseAllowRule } from './network-policy.ts';
+import type { Lookup } from './network-policy.ts';
 import { Probe } from './probe.ts';
 import type { ProbeContext, ProbeCounts, ProbeOutcome } from './probe-context.ts';
 import { createOutlet, type Outlet } from './stream-outlet.ts';
-import { inputKindOf, parseStreamSpec, type StreamSpec, type StreamSpecInput } from './stream-spec.ts';
+import { checkStreamSpec, inputKindOf, type StreamSpec } from './stream-spec.ts';
 
 export type IngestOptions = {
-  /** At least one; validated, defaults filled in. */
-  readonly streams: readonly StreamSpecInput[];
+  /** At least one; each is checked as {@link checkStreamSpec} says. */
+  readonly streams: readonly StreamSpec[];
   readonly sink: FeatureSink;
   readonly ffmpegPath: string;
   /** The version that it names itself, such as `5.1.9-0+deb12u1`; it is asked when left out. */
@@ -85,11 +85,8 @@ export type Ingest = {
  * stream later is in its outcome and in its records.
  */
 export async function startIngest(options: IngestOptions): Promise<Ingest> {
-  const allow = options.allow ?? [];
-  allow.forEach(parseAllowRule);
-  const streams = options.streams
-    .map(parseStreamSpec)
-    .map((one) => ({ ...one, allow: [...one.allow, ...allow] }));
+  const streams = options.streams.map((one) => ({ ...one, allow: [...one.allow, ...(options.allow ?? [])] }));
+  streams.forEach(checkStreamSpec);
   refuseTwins(streams);
   const areFiles = streams.every(({ input }) => inputKindOf(input) === 'file');
   const abilities = await ffmpegAbilities(options.ffmpegPath, areFiles, options.ffmpegBuild);

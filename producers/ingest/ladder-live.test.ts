@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { startIngest } from './ingest.ts';
-import type { StreamSpecInput } from './stream-spec.ts';
+import { parseStreamSpec, type StreamSpecInput } from './parse-stream-spec.ts';
 import { FFMPEG, ffmpeg, picturesOf, RememberingSink, temporaryFolder, until } from './testing.ts';
 import { startTestOrigin, type TestOrigin } from './testing-origin.ts';
 import { startSender } from './testing-sender.ts';
@@ -53,7 +53,7 @@ const DASH = [
 async function watchUntilAllRun(stream: Omit<StreamSpecInput, 'programmeId'>, names: readonly string[]) {
   const sink = new RememberingSink();
   const ingest = await startIngest({
-    streams: [{ programmeId: 'ladder', ...stream }],
+    streams: [parseStreamSpec({ programmeId: 'ladder', ...stream })],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,
@@ -118,7 +118,10 @@ test('a rendition that is not there is said with those that are', async () => {
   await until('the ladder', () => readdirHas('master.m3u8'));
   const ingest = await startIngest({
     streams: [
-      { programmeId: 'x', input: `${origin.url}/master.m3u8`, renditions: '720p', allow: [origin.allow] },
+      parseStreamSpec({
+        ...{ programmeId: 'x', input: `${origin.url}/master.m3u8`, allow: [origin.allow] },
+        renditions: '720p',
+      }),
     ],
     sink: new RememberingSink(),
     ffmpegPath: FFMPEG,

@@ -12,6 +12,7 @@ import { FetchFailure } from './fetch-failure.ts';
 import { createFetcher } from './fetcher.ts';
 import { startIngest } from './ingest.ts';
 import { type Address, type Lookup, parseAllowRule } from './network-policy.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import { FFMPEG, temporaryFolder } from './testing.ts';
 import { startTestOrigin, type TestAnswer, type TestOrigin } from './testing-origin.ts';
 
@@ -294,10 +295,9 @@ test('a media file that is a playlist or a script opens nothing', async (t) => {
   };
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder.path, name), text);
   const ingest = await startIngest({
-    streams: Object.keys(texts).map((programmeId) => ({
-      programmeId,
-      input: join(folder.path, programmeId),
-    })),
+    streams: Object.keys(texts).map((programmeId) =>
+      parseStreamSpec({ programmeId, input: join(folder.path, programmeId) }),
+    ),
     sink: { write: async () => {} },
     ffmpegPath: FFMPEG,
     clock: systemClock,

@@ -11,7 +11,7 @@ const CLIP = fileURLToPath(new URL('../../test/media/big-buck-bunny-trailer-360p
 /** A process that watches a file at live pace, so that its decoder waits on a full pipe, and tells the decoder's pid. */
 const WATCHER = `
 import { Probe } from './probe.ts';
-import { parseStreamSpec } from './stream-spec.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import { createFetcher } from './fetcher.ts';
 import { ffmpegAbilities } from './ffmpeg-abilities.ts';
 import { systemClock } from '../../runtime/system-clock.ts';

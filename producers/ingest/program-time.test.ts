@@ -7,6 +7,7 @@ import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
 import { streamDetection } from '../../topologies/stream-detection.ts';
 import { startIngest } from './ingest.ts';
+import { parseStreamSpec } from './parse-stream-spec.ts';
 import { FFMPEG, ffmpeg, RememberingSink, temporaryFolder } from './testing.ts';
 
 const folder = temporaryFolder();
@@ -21,7 +22,7 @@ test('anchors and defects of a stream at live pace say when they were live, the 
   const logged: { readonly record: FrameFeatures; readonly atMs: number }[] = [];
   const startedAtMs = Date.now();
   const ingest = await startIngest({
-    streams: [{ programmeId: 'live', input: clip }],
+    streams: [parseStreamSpec({ programmeId: 'live', input: clip })],
     sink: {
       write: async (key, record) => {
         logged.push({ record, atMs: Date.now() });

@@ -3,55 +3,29 @@ import { test } from 'node:test';
 import { decoderArguments } from './ffmpeg-command.ts';
 import { IngestError } from './ingest-error.ts';
 import { fileArguments, loopbackArguments, streamArguments } from './input-arguments.ts';
-import { inputKindOf, parseStreamSpec } from './stream-spec.ts';
+import { checkStreamSpec, inputKindOf, STREAM_DEFAULTS } from './stream-spec.ts';
 
-test('defaults are filled in', () => {
-  assert.deepEqual(parseStreamSpec({ programmeId: 'news', input: 'news.mp4' }), {
-    programmeId: 'news',
-    renditionId: 'main',
-    vantage: 'origin',
-    input: 'news.mp4',
-    listen: false,
-    renditions: 'best',
-    allow: [],
-    loop: false,
-    pace: 'live',
-    depth: 'full',
-    captions: false,
-    signalLostMs: 5000,
-    limits: { memoryMb: 1000, busyMs: 30_000, stalledMs: 60_000 },
-  });
-});
-
-test('a bad specification names the field', () => {
-  const refuses = (value: unknown, message: RegExp) =>
+test('a stream that no user wrote is held to the same rules', () => {
+  const check = (given: object, message: RegExp) => {
+    const spec = { ...STREAM_DEFAULTS, programmeId: 'a', input: 'a.mp4', ...given };
     assert.throws(
-      () => parseStreamSpec(value),
+      () => checkStreamSpec(spec),
       (error) => error instanceof IngestError && message.test(error.message),
+      JSON.stringify(given),
     );
-  refuses({ input: 'a.mp4' }, /programmeId/);
-  refuses({ programmeId: 'a\nb', input: 'a.mp4' }, /programmeId: must be 1 to 200 characters/);
-  refuses({ programmeId: 'a', input: '' }, /input: must name a file/);
-  refuses({ programmeId: 'a', input: 'a.mp4', vantage: 'moon' }, /vantage: must be "origin" or "cdn:NAME"/);
-  refuses({ programmeId: 'a', input: 'a.mp4', speed: 2 }, /speed/);
-  refuses({ programmeId: 'a', input: 'http://x/y.m3u8', loop: true }, /only a file can be looped/);
-  refuses(
-    { programmeId: 'a', input: 'udp://127.0.0.1:5000', listen: true },
-    /only rtmp: and srt: inputs can listen/,
-  );
-  refuses(
-    { programmeId: 'a', input: 'a.mp4', allow: ['http://x/'] },
-    /"http:\/\/x\/" cannot be allowed: write host:port/,
-  );
-  refuses({ programmeId: 'a', input: 'a.mp4', limits: { memoryMb: 1 } }, /limits\.memoryMb/);
-});
-
-test('a rendition that is named is the renditionId, where no other is given', () => {
-  const input = 'https://origin.example/live.m3u8';
-  assert.equal(parseStreamSpec({ programmeId: 'a', input, renditions: '720p' }).renditionId, '720p');
-  const own = parseStreamSpec({ programmeId: 'a', input, renditions: '720p', renditionId: 'middle' });
-  assert.equal(own.renditionId, 'middle');
-  assert.equal(parseStreamSpec({ programmeId: 'a', input, renditions: 'all' }).renditionId, 'main');
+  };
+  checkStreamSpec({ ...STREAM_DEFAULTS, programmeId: 'x'.repeat(200), input: 'a.mp4' });
+  for (const name of ['', 'a\u0007b', 'x'.repeat(201)]) {
+    check({ programmeId: name }, /programmeId: must be 1 to 200 characters/);
+    check({ renditionId: name }, /renditionId: must be 1 to 200 characters/);
+    check({ renditions: name }, /renditions: must be 1 to 200 characters/);
+  }
+  check({ vantage: 'cdn:' }, /vantage: must be "origin" or "cdn:NAME"/);
+  check({ input: '' }, /input: must name a file/);
+  check({ input: 'pipe:0' }, /inputs of the kind "pipe:" are not read/);
+  check({ input: 'a.mpd', loop: true }, /only a file can be looped/);
+  check({ listen: true }, /only rtmp: and srt: inputs can listen/);
+  check({ allow: ['a/b'] }, /"a\/b" cannot be allowed/);
 });
 
 test('inputs are told apart by their scheme, and only those that are meant are read', () => {

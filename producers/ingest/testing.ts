@@ -9,7 +9,7 @@ import { systemClock } from '../../runtime/system-clock.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
 import type { FeatureSink } from './bounded-writer.ts';
 import { type IngestProgress, type StreamResult, startIngest } from './ingest.ts';
-import type { StreamSpecInput } from './stream-spec.ts';
+import { parseStreamSpec, type StreamSpecInput } from './parse-stream-spec.ts';
 
 /** The decoder that the tests run with. */
 export const FFMPEG = process.env.FFMPEG_BIN ?? 'ffmpeg';
@@ -63,7 +63,7 @@ export async function watchToEnd(
   const sink = new RememberingSink();
   const progress: IngestProgress[] = [];
   const ingest = await startIngest({
-    streams: [{ programmeId: 'test', pace: 'fast', ...spec, input }],
+    streams: [parseStreamSpec({ programmeId: 'test', pace: 'fast', ...spec, input })],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,

@@ -6,7 +6,7 @@ import { systemClock } from '../../runtime/system-clock.ts';
 import { ffmpegAbilities } from './ffmpeg-abilities.ts';
 import { startIngest } from './ingest.ts';
 import { protocolOf } from './input-arguments.ts';
-import type { StreamSpecInput } from './stream-spec.ts';
+import { parseStreamSpec, type StreamSpecInput } from './parse-stream-spec.ts';
 import {
   assertGoesOn,
   FFMPEG,
@@ -41,7 +41,7 @@ async function survives(
 ): Promise<void> {
   const sink = new RememberingSink();
   const ingest = await startIngest({
-    streams: [{ programmeId: 'sent', signalLostMs: 1_500, ...stream }],
+    streams: [parseStreamSpec({ programmeId: 'sent', signalLostMs: 1_500, ...stream })],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startIngest } from '../../producers/ingest/ingest.ts';
+import { parseStreamSpec } from '../../producers/ingest/parse-stream-spec.ts';
 import { systemClock } from '../../runtime/system-clock.ts';
 import { encodeValue } from '../../schemas/codec.ts';
 import type { FrameFeatures } from '../../schemas/records.ts';
@@ -81,9 +82,11 @@ async function watch(
 ): Promise<readonly Watched[]> {
   const records: FrameFeatures[] = [];
   const ingest = await startIngest({
-    streams: batch.map(({ name }) => ({
-      ...{ programmeId: name, input: join(folder, name), pace: 'fast', limits: MUTATION_LIMITS },
-    })),
+    streams: batch.map(({ name }) =>
+      parseStreamSpec({
+        ...{ programmeId: name, input: join(folder, name), pace: 'fast', limits: MUTATION_LIMITS },
+      }),
+    ),
     sink: { write: async (_key, record) => void records.push(record) },
     ffmpegPath,
     clock: systemClock,

@@ -11,6 +11,7 @@ import { type Analysis, analyse, defectsOf } from '../../cli/analyze/analysis.ts
 import type { FeatureSink } from '../../producers/ingest/bounded-writer.ts';
 import { startIngest } from '../../producers/ingest/ingest.ts';
 import { createKafkaSink } from '../../producers/ingest/kafka-sink.ts';
+import { parseStreamSpec } from '../../producers/ingest/parse-stream-spec.ts';
 import { FFMPEG, ffmpeg, temporaryFolder } from '../../producers/ingest/testing.ts';
 import { NO_CONFIGS } from '../../runtime/config-store.ts';
 import { decodeControl } from '../../runtime/control-records.ts';
@@ -183,7 +184,7 @@ function prefixedKafka(): Pick<Kafka, 'producer'> {
 
 async function ingest(input: string, sink: FeatureSink): Promise<void> {
   const running = await startIngest({
-    streams: [{ programmeId: NAME, input }],
+    streams: [parseStreamSpec({ programmeId: NAME, input })],
     sink,
     ffmpegPath: FFMPEG,
     clock: systemClock,

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startIngest } from '../../producers/ingest/ingest.ts';
+import { parseStreamSpec } from '../../producers/ingest/parse-stream-spec.ts';
 import {
   assertGoesOn,
   FFMPEG,
@@ -100,7 +101,10 @@ test('a live one is followed into the next period, and nothing lies between them
   const sink = new RememberingSink();
   const ingest = await startIngest({
     streams: [
-      { programmeId: 'live', input: `${origin.url}/all.mpd`, allow: [origin.allow], signalLostMs: 500 },
+      parseStreamSpec({
+        ...{ programmeId: 'live', input: `${origin.url}/all.mpd`, allow: [origin.allow] },
+        signalLostMs: 500,
+      }),
     ],
     sink,
     ffmpegPath: FFMPEG,

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startIngest } from '../../producers/ingest/ingest.ts';
+import { parseStreamSpec } from '../../producers/ingest/parse-stream-spec.ts';
 import {
   FFMPEG,
   ffmpeg,
@@ -72,7 +73,9 @@ test('what is done to an origin opens and closes: stale, segments gone, a rung g
   const { origin } = live;
   const sink = new RememberingSink();
   const ingest = await startIngest({
-    streams: [{ programmeId: 'live', input: `${origin.url}/index.m3u8`, signalLostMs: 1_000 }],
+    streams: [
+      parseStreamSpec({ programmeId: 'live', input: `${origin.url}/index.m3u8`, signalLostMs: 1_000 }),
+    ],
     sink,
     allow: [origin.allow],
     ffmpegPath: FFMPEG,
