@@ -23,6 +23,8 @@ const DEFAULTS = {
   joinMs: 500,
   /** Blocks of 144 that need texture for a look to be judged. */
   texturedBlocksMin: 8,
+  /** And once it was seen to fall: blur takes some of the texture with it. */
+  texturedBlocksStay: 4,
   /** Sharpness divided by so much is blur, hundredths: within a scene, or against what the stream usually shows. */
   lostCenti: 330,
   /** An open blur goes on down to this loss. */
@@ -68,7 +70,7 @@ export const videoBlur = detectorOf(
       }),
     },
     judge(look: Look, settings: typeof DEFAULTS, open: boolean, memo: Memo): Judgement {
-      if (look.texturedBlocks < settings.texturedBlocksMin) {
+      if (look.texturedBlocks < (memo.fell ? settings.texturedBlocksStay : settings.texturedBlocksMin)) {
         // It went through black or flat: what comes is measured anew.
         if (!memo.fell) memo.sceneSharp = memo.sceneMedian = null;
         return UNKNOWN;

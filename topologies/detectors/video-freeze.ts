@@ -39,6 +39,8 @@ const DEFAULTS = {
   stirCentiMin: 110,
   /** So much further away from the anchor in less than a second, but for what key pictures did, something moves. */
   driftCentiMin: 9,
+  /** Back towards it: what a key picture spoiled is repaired as well, in more pictures than it explains. */
+  driftBackCentiMin: 20,
 };
 
 /** Remembered from picture to picture. */
@@ -52,6 +54,8 @@ const MEMO = {
   stillFromMs: 'long',
   /** Running mean of the difference from picture to picture; null before the first one. */
   motionCenti: 'long?',
+  /** The same where the still run began. */
+  motionBeforeCenti: 'long',
   /** The still run began in steady motion. */
   stoppedShort: 'bool',
   /** A picture that differs as much as one that shows what moved: it did, unless a key picture comes right behind it. */
@@ -81,6 +85,7 @@ export const videoFreeze = frameDetector({
       lastMs: 0,
       stillFromMs: 0,
       motionCenti: null,
+      motionBeforeCenti: 0,
       stoppedShort: true,
       stirMs: null,
       sinceStir: 0,
@@ -150,6 +155,7 @@ function beginRun(ptsMs: number, change: number, settings: typeof DEFAULTS, memo
   memo.stillFromMs = ptsMs;
   memo.stirMs = null;
   memo.anchorCenti = null;
+  memo.motionBeforeCenti = motionCenti ?? 0;
   // Nothing is known of what came before the first picture: then a freeze is taken for the fault that it may be.
   memo.stoppedShort =
     motionCenti === null ||
@@ -186,6 +192,7 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
   // Missing pictures are no freeze, but chunks that were lost on the way are bridged: the probe saw them.
   const afterGap = !frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs);
   addStill(frame.ptsMs, afterGap, repeats(frame.diffMeanCenti, settings), memo);
+  if (goesOn(frame, settings, memo)) memo.stillFromMs = frame.ptsMs;
   if (hasDrifted(frame, settings, memo)) return beginAgain(frame.ptsMs, 0, memo);
   if (hasStirred(frame, settings, memo)) {
     const fromMs = open ? frame.ptsMs : memo.stirMs!;
@@ -228,6 +235,12 @@ const SETTLING_MS = 1_000;
 const DRIFT_ASKED_MS = 1_850;
 const DRIFT_AGAIN_MS = 1_000;
 
+/** Whether what was slow before the run goes on as before: a frozen picture changes less from picture to picture. */
+function goesOn({ diffMeanCenti, anchorAgeMs }: Frame, settings: typeof DEFAULTS, memo: Memo): boolean {
+  const half = Math.max(settings.motionCentiMin, memo.motionBeforeCenti) / 2;
+  return anchorAgeMs < SETTLING_MS && diffMeanCenti >= half && (memo.motionCenti ?? 0) >= half;
+}
+
 /** Whether something moved in a picture a few pictures ago: by now no key picture has come that explains it. */
 function hasStirred({ ptsMs, diffMeanCenti, isKey }: Frame, settings: typeof DEFAULTS, memo: Memo): boolean {
   if (memo.stirMs === null) {
@@ -241,7 +254,7 @@ function hasStirred({ ptsMs, diffMeanCenti, isKey }: Frame, settings: typeof DEF
   return memo.stirMs !== null && memo.sinceStir === NEAR_KEY_PICTURES;
 }
 
-/** Whether the pictures get further and further away from the anchor. */
+/** Whether the pictures get further and further away from the anchor, or nearer to it. */
 function hasDrifted(
   { ptsMs, anchorMeanCenti, isKey }: Frame,
   settings: typeof DEFAULTS,
@@ -266,7 +279,8 @@ function hasDrifted(
   else if (ptsMs - memo.stillFromMs >= SETTLING_MS) memo.rises.push(riseCenti);
   if (memo.rises.length > NEAR_KEY_PICTURES) memo.driftCenti += memo.rises.shift()!;
   if (ptsMs < memo.driftAtMs) return false;
-  const hasMoved = memo.driftCenti >= settings.driftCentiMin;
+  const hasMoved =
+    memo.driftCenti >= settings.driftCentiMin || memo.driftCenti <= -settings.driftBackCentiMin;
   memo.driftCenti = 0;
   memo.driftAtMs = ptsMs + DRIFT_AGAIN_MS;
   return hasMoved;
