@@ -24,9 +24,10 @@ export function alignPictures(a: Pictures, b: Pictures, aboutUs: number, reachMs
   if (b.ms.length < PICTURES_MIN || a.ms.length < PICTURES_MIN) return null;
   const courses: Course[] = [];
   if (spreadOf(b.luma) >= LUMA_SPREAD_MIN) courses.push({ aMs: a.ms, a: a.luma, bMs: b.ms, b: b.luma });
-  if (spreadOf(b.diff) >= DIFF_SPREAD_MIN)
-    courses.push({ aMs: middlesOf(a.ms), a: a.diff.slice(1), bMs: middlesOf(b.ms), b: b.diff.slice(1) });
-  if (courses.length === 0) return null;
+  const motion = levelled(b.diff.slice(1));
+  if (spreadOf(motion) >= DIFF_SPREAD_MIN)
+    courses.push({ aMs: middlesOf(a.ms), a: levelled(a.diff.slice(1)), bMs: middlesOf(b.ms), b: motion });
+  if (courses.length === 0 || isGrain(a) || isGrain(b)) return null;
   const aboutMs = Math.round(aboutUs / 1_000);
   const lags = Math.ceil(reachMs / STEP_MS);
   const scores = new Int32Array(2 * lags + 1);
@@ -58,6 +59,32 @@ type Course = {
 /** Motion is between two pictures, and so is its time: else it would depend on the frame rate. */
 function middlesOf(ms: readonly number[]): readonly number[] {
   return ms.slice(1).map((one, i) => Math.floor((one + ms[i]!) / 2));
+}
+
+/**
+ * Motion, without what stands out alone. About a key picture much changes at once, even of a still: that tells how far the
+ * key pictures of two encoders are apart, and would be taken for content. Nothing counts for more than twice what an eighth
+ * of the pictures reach.
+ */
+function levelled(diff: readonly number[]): readonly number[] {
+  const most = 2 * eighthsOf(diff)(7);
+  return diff.map((one) => Math.min(one, most));
+}
+
+/**
+ * Next to no change of brightness, and as much motion in one picture as in the next: noise over a still, at the pace of its
+ * encoder. Three quarters of the pictures are then less than half of the middle one's motion apart.
+ */
+function isGrain({ luma, diff }: Pictures): boolean {
+  const reached = eighthsOf(diff);
+  return spreadOf(luma) < GRAIN_LUMA_SPREAD && 2 * (reached(7) - reached(1)) < reached(4);
+}
+
+const GRAIN_LUMA_SPREAD = 20;
+
+function eighthsOf(numbers: readonly number[]): (eighths: number) => number {
+  const sorted = [...numbers].sort((x, y) => x - y);
+  return (eighths) => sorted[(eighths * sorted.length) >> 3]!;
 }
 
 /** Mean correlation of the courses at a lag, millionths; 0 where A does not reach over most of B. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SeededRandom } from '../../runtime/seeded-random.ts';
 import { TopologyTestDriver } from '../../runtime/topology-test-driver.ts';
 import type { FrameFeatures, StreamDefect } from '../../schemas/records.ts';
 import { streamDetectionWith } from '../stream-detection.ts';
@@ -175,6 +176,112 @@ test('nothing moves, nothing is heard, something else is shown: not judged, and 
   const pictures = new Film(9).seenBy({ fps: 25, seconds: 40, pictureAt: as, soundAt: as });
   const dubbed = reference(40).map((chunk, at) => ({ ...chunk, audioOnsets: pictures[at]!.audioOnsets }));
   none(dubbed, 'another language');
+});
+
+/** The same stream with other pictures: of each its mean luma, and its motion with noise of its own encoder. */
+function showing(
+  chunks: readonly FrameFeatures[],
+  lumaAt: (ms: number) => number,
+  motionAt: (ms: number) => number,
+  noise: number,
+  seed: number,
+): readonly FrameFeatures[] {
+  const random = new SeededRandom(seed);
+  return chunks.map((chunk) => {
+    const times = chunk.framePtsMs.map((ms) => chunk.basePtsMs + ms);
+    return {
+      ...chunk,
+      lumaMeanCenti: times.map((ms) => Math.round(lumaAt(ms)) + random.between(-3, 4)),
+      diffMeanCenti: times.map((ms) =>
+        Math.max(0, Math.round(motionAt(ms)) + random.between(-noise, noise + 1)),
+      ),
+    };
+  });
+}
+
+test('a slow pan, of which no second is beyond doubt: told when nine seconds in a row say the same', () => {
+  const random = new SeededRandom(12);
+  const motion = Array.from({ length: 1_500 }, (_, n) => (n % 8 < 4 ? 100 : 50) + random.below(120));
+  const lumaAt = (ms: number) => 8_000 + ms / 10;
+  const motionAt = (ms: number) => motion[Math.floor(ms / 40)]!;
+  for (const leadMs of [0, 130, -240]) {
+    const there = showing(reference(40), lumaAt, motionAt, 58, 1);
+    const here = showing(
+      point(40, () => leadMs),
+      lumaAt,
+      motionAt,
+      58,
+      2,
+    );
+    const { offsets, defects } = judge(together(there, here));
+    const sinceS = offsets.findIndex((offset) => offset !== null);
+    assert.ok(sinceS >= 8 && sinceS <= 16, `${leadMs} ms: ${offsets}`);
+    const told = offsets.slice(sinceS).filter((offset) => offset !== null);
+    assert.ok(told.length >= 20, `${leadMs} ms: ${offsets}`);
+    for (const offset of told) assert.ok(Math.abs(offset - leadMs) <= 8, `${leadMs} ms: ${offsets}`);
+    assert.equal(words(defects).split('@')[0], leadMs === 0 ? '' : 'open', `${leadMs} ms`);
+  }
+});
+
+test('motion that comes again and again is as alike one period further: it tells no lag, however often', () => {
+  for (const [there, here] of [
+    [25, 25],
+    [25, 30],
+    [12, 25],
+  ] as const) {
+    for (const periodMs of [200, 480, 790, 1_000]) {
+      for (const noise of [0, 40]) {
+        const phaseOf = (ms: number) => Math.abs(((ms / periodMs) % 1) - 0.5);
+        const lumaAt = (ms: number) => 8_000 + ms / 20 + 600 * phaseOf(ms);
+        const motionAt = (ms: number) => 60 + 400 * phaseOf(ms) ** 2;
+        const { offsets } = judge(
+          together(
+            showing(reference(20, { fps: there }), lumaAt, motionAt, noise, 3),
+            showing(
+              point(20, () => 0, { fps: here }),
+              lumaAt,
+              motionAt,
+              noise,
+              4,
+            ),
+          ),
+        );
+        const told = offsets.filter((offset) => offset !== null);
+        assert.deepEqual(told, [], `${periodMs} ms, ${there} and ${here} per s, noise ${noise}`);
+      }
+    }
+  }
+});
+
+test('key pictures of two encoders are no content: of a still they tell nothing, with noise or without', () => {
+  for (const apartMs of [0, 280, 720, 1_240]) {
+    for (const [motion, noise] of [
+      [0, 0],
+      [5, 5],
+      [30, 30],
+      [85, 15],
+      [260, 60],
+    ] as const) {
+      const afterKeyMs = (ms: number, phaseMs: number) => (ms + phaseMs) % 2_000;
+      const motionOf = (phaseMs: number) => (ms: number) =>
+        motion + (afterKeyMs(ms, phaseMs) < 40 ? 360 : afterKeyMs(ms, phaseMs) < 80 ? 200 : 0);
+      const lumaOf = (phaseMs: number) => (ms: number) => 9_000 + (afterKeyMs(ms, phaseMs) < 40 ? 6 : 0);
+      const { offsets } = judge(
+        together(
+          showing(reference(30), lumaOf(0), motionOf(0), noise, 5),
+          showing(
+            point(30, () => 0),
+            lumaOf(apartMs),
+            motionOf(apartMs),
+            noise,
+            6,
+          ),
+        ),
+      );
+      const told = offsets.filter((offset) => offset !== null);
+      assert.deepEqual(told, [], `${apartMs} ms apart, motion ${motion}, noise ${noise}`);
+    }
+  }
 });
 
 test('a pause in what moves neither ends it nor makes another one', () => {

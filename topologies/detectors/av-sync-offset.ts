@@ -94,7 +94,7 @@ export const avSyncOffset: Detector = avSyncDetector(() => {});
 export function avSyncDetector(tell: (told: SlotTold) => void): Detector {
   const reducer: Reducer<State, StreamStep, Transition> = {
     name: AV_SYNC_OFFSET,
-    state: structCodec({ version: 2, fields: FIELDS }),
+    state: structCodec({ version: 3, fields: FIELDS }),
     init: newState,
     step: (state, input, context) => takeStep(state, input, context, tell),
   };

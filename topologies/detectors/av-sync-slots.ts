@@ -30,8 +30,14 @@ const MISSES_MAX = 12;
 const SEARCH_SCORE_MIN = 500_000;
 const SOUND_SCORE_MIN = 400_000;
 const PICTURE_SCORE_MIN = 600_000;
-/** What is unlike at the second best lag is at least so much more than twice that at the best one. */
+/** What is unlike at the second best lag is at least so much more than a multiple of that at the best one, in quarters. */
 const DISTINCT_MIN = 5_000;
+const [BEYOND_DOUBT, LIKELY] = [8, 5];
+/**
+ * Likely is believed when so many seconds in a row say the same: three windows without a picture in common. Chance does so
+ * once in 5,600 attempts; what moves periodically is as alike one period further, and is not likely at any lag.
+ */
+const AGREED_MIN = 9;
 /** So many showings of the same sound are looked at. */
 const REPEATS_MAX = 6;
 const ONE = 1_000_000;
@@ -47,6 +53,9 @@ export const avSyncMemoFields = struct({
   lagUs: 'long?',
   /** So are its pictures, where they told it last beyond doubt. */
   picturesLagUs: 'long?',
+  /** So many seconds in a row are likely to have this lag of pictures, the first one's. */
+  agreed: 'int',
+  agreedLagUs: 'long',
   misses: 'int',
   /** What there was of the stream at the last attempt to find the lag. */
   triedAtMs: 'long?',
@@ -61,6 +70,8 @@ export function newMemo(): AvSyncMemo {
     nextMs: null,
     lagUs: null,
     picturesLagUs: null,
+    agreed: 0,
+    agreedLagUs: 0,
     misses: 0,
     triedAtMs: null,
   };
@@ -101,7 +112,7 @@ export function judgeSlot(
   if (reference.probeEpochMs !== memo.referenceEpochMs) {
     memo.referenceEpochMs = reference.probeEpochMs;
     memo.lagUs = null;
-    memo.picturesLagUs = null;
+    forgetPictures(memo);
     memo.triedAtMs = null;
   }
   if (memo.lagUs === null) {
@@ -153,7 +164,8 @@ function search(
     REPEATS_MAX,
   ).filter(({ score }) => score >= SEARCH_SCORE_MIN);
   // Where sound repeats itself, pictures tell which of them it is.
-  const isShown = ({ lagUs }: Peak) => isFound(alignPictures(there.pictures, here.pictures, lagUs, REACH_MS));
+  const isShown = ({ lagUs }: Peak) =>
+    isDistinct(alignPictures(there.pictures, here.pictures, lagUs, REACH_MS), BEYOND_DOUBT);
   const peak = peaks.length > 1 ? (peaks.find(isShown) ?? peaks[0]) : peaks[0];
   if (peak === undefined) return false;
   memo.lagUs = peak.lagUs;
@@ -181,15 +193,17 @@ function offsetIn(
   }
   memo.lagUs = sound.lagUs;
   if (here.hasStep || there.hasStep) {
-    memo.picturesLagUs = null;
+    forgetPictures(memo);
     return null;
   }
   const pictures = alignPictures(there.pictures, here.pictures, sound.lagUs, REACH_MS);
-  if (pictures === null || !(isFound(pictures) || isWhereItWas(pictures, memo))) {
+  countAgreed(memo, pictures);
+  const isBeyondDoubt = isDistinct(pictures, BEYOND_DOUBT) || memo.agreed >= AGREED_MIN;
+  if (pictures === null || !(isBeyondDoubt || isWhereItWas(pictures, memo))) {
     countMiss(memo);
     return null;
   }
-  if (isFound(pictures)) memo.picturesLagUs = pictures.lagUs;
+  if (isBeyondDoubt) memo.picturesLagUs = pictures.lagUs;
   memo.misses = 0;
   return Math.round((pictures.lagUs - sound.lagUs) / 1_000);
 }
@@ -198,7 +212,21 @@ function countMiss(memo: AvSyncMemo): void {
   memo.misses += 1;
   if (memo.misses <= MISSES_MAX) return;
   memo.lagUs = null;
+  forgetPictures(memo);
+}
+
+function forgetPictures(memo: AvSyncMemo): void {
   memo.picturesLagUs = null;
+  memo.agreed = 0;
+}
+
+function countAgreed(memo: AvSyncMemo, pictures: Peak | null): void {
+  if (!isDistinct(pictures, LIKELY)) memo.agreed = 0;
+  else if (memo.agreed > 0 && isNear(pictures.lagUs, memo.agreedLagUs)) memo.agreed += 1;
+  else {
+    memo.agreed = 1;
+    memo.agreedLagUs = pictures.lagUs;
+  }
 }
 
 /** Read about what is looked for, ms. */
@@ -206,15 +234,18 @@ const SLACK_MS = 500;
 
 /** What moves in a row comes again at other lags; where it is likest just where it was before, it is still there. */
 function isWhereItWas({ lagUs, score }: Peak, { picturesLagUs }: AvSyncMemo): boolean {
-  if (picturesLagUs === null || score < PICTURE_SCORE_MIN) return false;
-  return Math.abs(lagUs - picturesLagUs) <= PICTURES_DRIFT_US;
+  return picturesLagUs !== null && score >= PICTURE_SCORE_MIN && isNear(lagUs, picturesLagUs);
 }
 
 /** Half of what is allowed between sound and pictures; chance comes as near in one of 75 attempts. */
 const PICTURES_DRIFT_US = 20_000;
 
-/** Pictures are alike, and at no other lag as much: what is unlike at the second best is twice as much. */
-function isFound(peak: Peak | null): peak is Peak {
+function isNear(lagUs: number, otherUs: number): boolean {
+  return Math.abs(lagUs - otherUs) <= PICTURES_DRIFT_US;
+}
+
+/** Pictures are alike, and at no other lag as much: what is unlike there is more by so many quarters. */
+function isDistinct(peak: Peak | null, quarters: number): peak is Peak {
   if (peak === null || peak.score < PICTURE_SCORE_MIN) return false;
-  return ONE - peak.secondScore >= 2 * (ONE - peak.score) + DISTINCT_MIN;
+  return 4 * (ONE - peak.secondScore - DISTINCT_MIN) >= quarters * (ONE - peak.score);
 }
