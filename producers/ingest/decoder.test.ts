@@ -18,6 +18,29 @@ test('errors are counted for the picture that they came before', async () => {
   );
 });
 
+test('a picture of which packets were lost, or that is given out as corrupt, is damaged; lost sound damages none', () => {
+  const messages = new DecoderMessages();
+  const damaged: boolean[] = [];
+  const picture = (...told: readonly string[]) => {
+    for (const line of told) messages.push(`${line}\n`);
+    messages.push(MARK);
+    damaged.push(messages.takeDamageBefore(damaged.length));
+  };
+  messages.push("[info] Input #0, mpegts, from 'x.ts':\n[info]   Stream #0:0[0x101]: Audio: aac, 48000 Hz\n");
+  messages.push('[info]   Stream #0:1[0x100]: Video: h264 (High), yuv420p, 640x360\n');
+  picture('[warning] x.ts: corrupt input packet in stream 1');
+  picture();
+  picture('[warning] x.ts: corrupt input packet in stream 1');
+  picture('[warning] x.ts: corrupt decoded frame in stream 1');
+  picture('[warning] x.ts: corrupt input packet in stream 0', '[mpegts @ 0x1] [warning] Packet corrupt');
+  picture('[aac @ 0x1] [error] channel element 2.0 is not allocated');
+  picture('[h264 @ 0x1] [info] concealing 12 DC, 12 AC, 12 MV errors in P frame');
+  // What is told before the first picture is of what came before the stream was joined.
+  assert.deepEqual(damaged, [false, false, true, true, false, false, true]);
+  // Nor are lost packets errors of a decoder: there they count by what came of them.
+  assert.equal(messages.takeErrors(), 2);
+});
+
 test('when the messages end nobody waits for a picture any more', async () => {
   const messages = new DecoderMessages();
   const waiting = messages.waitForMark(7);

@@ -151,6 +151,38 @@ test('timelines of their own: the point came in later, and its stream takes a wh
   }
 });
 
+test('while the reference is behind, seconds are put off and none is left out; from 28 s on they are not judged', () => {
+  const judged = (lateMs: number, stalledMs = 0) => {
+    // The reference is late throughout, or stops for a while in the middle and catches up at once.
+    const heard = together(
+      reference(100),
+      point(100, () => -130),
+      -lateMs,
+    ).map(({ atMs, chunk }) => {
+      const isHeld = chunk.vantage !== 'cdn:a' && atMs >= LOG_START_MS + 40_000;
+      return { atMs: isHeld ? Math.max(atMs, LOG_START_MS + 40_000 + stalledMs) : atMs, chunk };
+    });
+    return judge(heard.toSorted((a, b) => a.atMs - b.atMs));
+  };
+  const usual = judged(0);
+  assert.ok(
+    usual.offsets.length >= 97 && usual.offsets.every((offset) => offset !== null),
+    `${usual.offsets}`,
+  );
+  for (const late of [judged(4_000), judged(18_000), judged(0, 3_000)]) {
+    // What is left when the point ends is not waited for.
+    assert.deepEqual(late.offsets.slice(0, 80), usual.offsets.slice(0, 80));
+    assert.equal(words(late.defects).split(' ')[0], 'open@0');
+  }
+  const behind = judged(40_000);
+  assert.ok(behind.offsets.length >= 65, `${behind.offsets.length}`);
+  assert.ok(
+    behind.offsets.every((offset) => offset === null),
+    `${behind.offsets}`,
+  );
+  assert.equal(words(behind.defects), '');
+});
+
 test('nothing moves, nothing is heard, something else is shown: not judged, and never good', () => {
   const none = (here: readonly FrameFeatures[], what: string) => {
     const { offsets } = judge(together(reference(40), here));

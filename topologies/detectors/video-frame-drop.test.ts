@@ -60,6 +60,51 @@ test('one gap: none at 440 ms, a defect from 500 ms on, missing pictures from 2 
   assert.equal(gap(7_000), '');
 });
 
+test('pictures that are absent at random are one defect, though there are clusters and better seconds', () => {
+  // At 25 per s from 6 s on; `-` is absent. In each a second has little of it, early, in the middle, or before the end.
+  const check = (drawing: string, expected: string) => {
+    const times = steady(25, 1, 14_000).filter((_, i) => drawing[i - 150] !== '-');
+    assert.equal(told(times, 14_000), expected, drawing);
+  };
+  check(
+    '-..-...--.........-.-..-...-..-.-..-..-.............-...-........-......-.....-.....-',
+    'open@6000 close@9400',
+  );
+  check(
+    '-............-......-...-.-..-.-............--....-............................---..--',
+    'open@6000 close@9440',
+  );
+  check(
+    '-.-..--............-..........-.-..-..-..-.---....-.-.........................-....---',
+    'open@6000 close@9440',
+  );
+  check('-...---.-.----...-.............--....-...........-...........--....-.-', 'open@6000 close@8800');
+});
+
+test('what was held up and then comes in a row was late, and is not absent', () => {
+  // Of each second 440 ms without pictures, and what was due meanwhile in the 480 ms after them.
+  const jerky = steady(25, 1, 20_000).map((us) => {
+    const inSecondUs = us % 1_000_000;
+    if (us < 5_000_000 || inSecondUs === 0 || inSecondUs > 920_000) return us;
+    return us - inSecondUs + 440_000 + Math.floor((inSecondUs * 480) / 920);
+  });
+  assert.equal(told(jerky, 20_000), '');
+  // One pause of 600 ms is a defect, and its pictures in a row are neither another one nor a new rate.
+  const held = steady(25, 1, 20_000).map((us) =>
+    us >= 5_000_000 && us < 6_200_000 ? 5_600_000 + Math.floor((us - 5_000_000) / 2) : us,
+  );
+  assert.equal(told(held, 20_000), 'open@5000 close@5600');
+  // After a pause that is another type the same: nothing of it is a drop, and one that comes later is found.
+  const late = steady(25, 1, 20_000).map((us) =>
+    us >= 5_000_000 && us < 10_000_000 ? 7_500_000 + Math.floor((us - 5_000_000) / 2) : us,
+  );
+  assert.equal(told(late, 20_000), '');
+  assert.equal(
+    told(late.filter(within(14_000, 17_000, (i) => i % 3 !== 0)), 20_000),
+    'open@14040 close@16960',
+  );
+});
+
 test('gaps within a second are one defect', () => {
   const times = steady(25, 1, 14_000)
     .filter(within(5_000, 5_600, () => false))
@@ -105,7 +150,11 @@ test('another cadence that stays is the new rate; both are known from then on', 
 });
 
 test('repeated pictures are no drop, nor are lost chunks', () => {
-  const recording = { ...draw('.'.repeat(30), { '.': {} }), lost: [[8_000, 9_000]] as [number, number][] };
+  const looks = { '.': {}, s: { still: true } };
+  const recording = {
+    ...draw(`${'.'.repeat(10)}${'s'.repeat(10)}${'.'.repeat(10)}`, looks),
+    lost: [[8_000, 9_000]] as [number, number][],
+  };
   assert.deepEqual(
     defectsOf([videoFrameDrop], cut(recording, everySecond(recording))).filter(
       ({ event }) => event !== 'anchor',
