@@ -64,9 +64,11 @@ test('an ffmpeg that is installed is found and says what it can do', async () =>
 
 test('an ffmpeg that answered is believed while its file is the same; what cannot be used is asked each time', async (t) => {
   const ffmpeg = await resolveFfmpeg({ ...options, allowInstall: true });
-  const dataDir = mkdtempSync(path.join(tmpdir(), 'everyview-ffmpeg-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
-  const asked = path.join(dataDir, 'asked');
+  const folder = mkdtempSync(path.join(tmpdir(), 'everyview-ffmpeg-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const asked = path.join(folder, 'asked');
+  // A fresh clone has no data folder.
+  const dataDir = path.join(folder, 'data');
   const file = program(t, `echo "$2" >> '${asked}'; exec '${ffmpeg.path}' "$@"`);
   const env = { ...process.env, FFMPEG_BIN: file, EVERYVIEW_DATA_DIR: dataDir };
   const questions = (): number =>

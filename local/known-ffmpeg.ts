@@ -6,6 +6,7 @@
 import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FfmpegAbilities } from './ffmpeg.ts';
+import { makeFolder } from './folders.ts';
 
 /** `questions` is part of what was answered: who asks for more gets no answer of before. */
 export function knownAbilities(dataDir: string, file: string, questions: string): FfmpegAbilities | null {
@@ -24,6 +25,7 @@ export function keepAbilities(
   const kept = Object.entries(answersIn(dataDir)).slice(-(KEPT_MAX - 1));
   const answers = Object.fromEntries([...kept, [keyOf(file, questions), abilities]]);
   try {
+    makeFolder(dataDir);
     writeFileSync(draft, `${JSON.stringify(answers, null, 2)}\n`);
     renameSync(draft, place);
   } catch {

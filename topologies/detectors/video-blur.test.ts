@@ -32,6 +32,9 @@ const LOOKS: Looks = {
   // Of a fade the last that has texture, a few hard edges, and the first that has it again.
   x: { look: { sharpPermille: 1_600, medianSharpPermille: 1_500, texturedBlocks: 8 } },
   y: { look: { sharpPermille: 320, medianSharpPermille: 300, texturedBlocks: 50 } },
+  // Blurred so that little has texture; and another scene, of smooth shades.
+  b: { look: { ...soft(6), texturedBlocks: 6 } },
+  g: (index) => ({ look: { ...soft(7), texturedBlocks: 30, sceneCenti: first(index) ? 5_000 : 100 } }),
   // A title over soft ground, that goes.
   t: { look: { ...soft(7), texturedBlocks: 30 } },
 };
@@ -52,9 +55,14 @@ test('it goes on through cuts, and may begin with one', () => {
   check('........CCCCCCC###c..', 'open@4000 close@9000');
 });
 
-test('cuts to soft content and to shallow focus are content', () => {
+test('texture that goes with the detail leaves it open', () => {
+  check('........#bbb##....', 'open@4000 close@7000');
+});
+
+test('cuts to soft content, to shallow focus and to smooth shades are content', () => {
   check('........ssssssssss....', '');
   check('........oooooooooo....', '');
+  check('........gggggggggg....', '');
 });
 
 test('a stream that is soft by itself is as it is', () => {

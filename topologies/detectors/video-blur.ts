@@ -25,6 +25,8 @@ const DEFAULTS = {
   texturedBlocksMin: 8,
   /** And once it was seen to fall: blur takes some of the texture with it. */
   texturedBlocksStay: 4,
+  /** And for a picture that was not seen to fall: a scene of smooth shades has no detail to lose. */
+  texturedBlocksLow: 36,
   /** Sharpness divided by so much is blur, hundredths: within a scene, or against what the stream usually shows. */
   lostCenti: 330,
   /** An open blur goes on down to this loss. */
@@ -81,6 +83,7 @@ export const videoBlur = detectorOf(
       const usual = Math.floor((memo.usualMilli ?? 0) / 1_000);
       const isLow =
         memo.usualLooks >= USUAL_LOOKS_MIN &&
+        look.texturedBlocks >= settings.texturedBlocksLow &&
         look.sharpPermille <= (open ? settings.sharpPermilleStay : settings.sharpPermilleMax) &&
         look.medianSharpPermille <= look.sharpPermille * 2 &&
         look.sharpPermille * lostCenti <= usual * 100;
