@@ -21,7 +21,7 @@ const INSTALL_WAIT_MS = 600_000;
 const NODE_FLAGS = ['--disable-warning=TimeoutNegativeWarning'];
 /** Who looks at streams holds figures of a few seconds: a small young generation does, and saves 20 MB of memory. */
 const LEAN_COMMANDS = ['analyze', 'ingest'];
-const LEAN_FLAGS = ['--max-semi-space-size=2'];
+const LEAN_FLAGS = ['--max-semi-space-size=4'];
 const SAME_PRESS_MS = 300;
 const KILL_AFTER_MS = 3_000;
 const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
