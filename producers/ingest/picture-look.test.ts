@@ -43,16 +43,24 @@ test('the scene goes on through blur, and changes with a cut', () => {
 });
 
 test('steps between even pixels are counted on the edges of macroblocks and off them', () => {
-  const onGrid = lines((x) => (Math.floor(x / 16) % 2 === 0 ? 60 : 140));
-  assert.deepEqual(steps(onGrid), { gridSteps: (100_000 * 39) / 40, otherSteps: 0 });
-  const offGrid = lines((x) => (Math.floor((x + 5) / 16) % 2 === 0 ? 60 : 140));
+  const onGrid = lines((x, row) => tone(x / 16, row));
+  assert.deepEqual(steps(onGrid), { gridSteps: (100_000 * 39 * 4) / (40 * 5), otherSteps: 0 });
+  const offGrid = lines((x, row) => tone((x + 5) / 16, row));
   assert.equal(steps(offGrid).gridSteps, 0);
   // The transform's blocks of 8 show on the grid and in its middle alike.
-  const eights = steps(lines((x) => (Math.floor(x / 8) % 2 === 0 ? 60 : 140)));
+  const eights = steps(lines((x, row) => tone(x / 8, row)));
   assert.ok(Math.abs(eights.gridSteps - eights.otherSteps) <= 100_000 / 40);
   // Texture and slopes have no even sides.
   const texture = steps(lines((x) => (x * 71) % 256));
   assert.deepEqual(texture, { gridSteps: 0, otherSteps: 0 });
+});
+
+test('an edge that runs over many lines at one column of the grid was drawn', () => {
+  const bars = lines((x) => (Math.floor(x / 16) % 2 === 0 ? 60 : 140));
+  assert.deepEqual(steps(bars), { gridSteps: 0, otherSteps: 0 });
+  // Blocks beside it count all the same.
+  const both = lines((x, row) => (x < 128 ? 20 : tone(x / 16, row)));
+  assert.deepEqual(steps(both), { gridSteps: (100_000 * 31 * 4) / (40 * 5), otherSteps: 0 });
 });
 
 test('without lines of the native picture there is nothing to count', () => {
@@ -70,9 +78,16 @@ function steps(native: Uint8Array) {
   return { gridSteps, otherSteps };
 }
 
-/** The same in every line. */
-function lines(at: (x: number) => number): Uint8Array {
-  return Uint8Array.from({ length: WIDTH_PX * 22 }, (_, index) => at(index % WIDTH_PX));
+/** One sampled line after the other. */
+function lines(at: (x: number, row: number) => number): Uint8Array {
+  return Uint8Array.from({ length: WIDTH_PX * 20 }, (_, index) =>
+    at(index % WIDTH_PX, Math.floor(index / WIDTH_PX)),
+  );
+}
+
+/** Two in turn; in every fifth line there is but one. */
+function tone(column: number, row: number): number {
+  return row % 5 === 4 || Math.floor(column) % 2 === 0 ? 60 : 140;
 }
 
 /** Boxes of 13 by 11 pixels in two tones, darker in the left half. */

@@ -139,6 +139,8 @@ function sceneChange(state: LookState, luma: Uint8Array): number {
 
 /** Side of a macroblock, and the period of what is looked for. */
 const GRID_PX = 16;
+/** Blocks of damage have an edge at one column of the grid in so many sampled lines in a row, at most. */
+const RUN_LINES_MAX = 4;
 /** Least step from one pixel to the next that is counted; deblocked coding noise at low bitrates stays below. */
 const STEP_MIN = 20;
 
@@ -150,7 +152,9 @@ const STEP_MIN = 20;
 function gridOf(lines: Uint8Array, widthPx: number) {
   const counts = new Int32Array(GRID_PX);
   const rows = widthPx === 0 ? 0 : Math.floor(lines.length / widthPx);
-  for (let row = 0; row < rows; row++) countSteps(lines, row * widthPx, widthPx, counts);
+  const runs = new Int32Array(Math.ceil(widthPx / GRID_PX));
+  const lastRows = new Int32Array(runs.length);
+  for (let row = 0; row < rows; row++) countSteps(lines, row, widthPx, counts, runs, lastRows);
   const places = Math.max(1, rows * Math.floor(widthPx / GRID_PX));
   let others = 0;
   for (let phase = 1; phase < GRID_PX; phase++) if (phase !== GRID_PX / 2) others += counts[phase]!;
@@ -164,14 +168,34 @@ function gridOf(lines: Uint8Array, widthPx: number) {
   };
 }
 
-function countSteps(lines: Uint8Array, from: number, widthPx: number, counts: Int32Array): void {
+/**
+ * Steps of one sampled line. A column of the grid that has one in many lines in a row is an edge that was drawn, as of a
+ * bar or a window: `runs` and `lastRows` are the lines in a row that it had one in, and the last of them plus one.
+ */
+function countSteps(
+  lines: Uint8Array,
+  row: number,
+  widthPx: number,
+  counts: Int32Array,
+  runs: Int32Array,
+  lastRows: Int32Array,
+): void {
+  const from = row * widthPx;
   let left = lines[from + 2]!;
   for (let at = from + 3; at < from + widthPx - 3; at++) {
     const right = lines[at]!;
     const step = Math.abs(right - left);
     const before = left;
     left = right;
-    if (step >= STEP_MIN && isAlone(lines, at, before, right, step)) counts[(at - from) % GRID_PX]! += 1;
+    if (step < STEP_MIN || !isAlone(lines, at, before, right, step)) continue;
+    const phase = (at - from) % GRID_PX;
+    counts[phase]! += 1;
+    if (phase !== 0) continue;
+    const column = (at - from) / GRID_PX;
+    const run = row > 0 && lastRows[column] === row ? runs[column]! + 1 : 1;
+    runs[column] = run;
+    lastRows[column] = row + 1;
+    if (run > RUN_LINES_MAX) counts[0]! -= run === RUN_LINES_MAX + 1 ? run : 1;
   }
 }
 

@@ -20,6 +20,7 @@ const LOOKS: Looks = {
   B: (index) => ({ damage: index % 2 === 0 ? 1 : 0 }),
   // Blocks, of which the decoder says nothing.
   g: { look: { gridSteps: 4_000 } },
+  G: { look: { gridSteps: 8_000 } },
   // As many steps elsewhere: a drawing.
   d: { look: { gridSteps: 4_000, otherSteps: 3_500 } },
   // A few more than usual.
@@ -53,6 +54,11 @@ test('blocks in the picture are damage where the decoder says nothing, from the 
 test('a stream that has such edges is used to them, and a cut to them is content', () => {
   check('gggggggggg....gggg...', '');
   check('......cggg......', '');
+});
+
+test('blocks that stay as they are were drawn: the stream is used to them from then on', () => {
+  check(`.....${'g'.repeat(40)}`, 'open@2600 high@12600 close@12600');
+  check(`.....${'gG'.repeat(15)}...`, 'open@2600 high@12600 close@17600');
 });
 
 test('lost chunks may hold the key picture: the word of the decoder ends with them', () => {

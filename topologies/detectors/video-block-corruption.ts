@@ -7,7 +7,8 @@
  *   with it. Pictures that it could not give out at all before a damaged one belong to the damage.
  * - **Blocks in the picture** that are none of its content's: steps on the grid of macroblocks, many more than elsewhere
  *   and than this stream is used to. That shows damage that was decoded and encoded again upstream, and damage that a
- *   decoder did not notice, as that of HEVC often does not. One look may be chance, two in a row are not.
+ *   decoder did not notice, as that of HEVC often does not. One look may be chance, two in a row are not; and blocks that
+ *   stay as they are for long were drawn, damage is gone with the next key picture.
  */
 import { type StateOf, structCodec } from '../../runtime/struct-codec.ts';
 import { GOOD, INTERVAL_DEFAULTS, type Judgement, UNKNOWN } from './interval-detector.ts';
@@ -24,6 +25,8 @@ const DEFAULTS = {
   gridTimesUsual: 4,
   /** Blocks that were there go on down to this share of the least, thousandths. */
   gridPermilleStay: 500,
+  /** Blocks that stay as many as they are, give or take a quarter, for this long are content, ms. */
+  steadyMsMax: 10_000,
   /** Blocks that come with a change of the whole scene beyond this are its content, hundredths of a code value. */
   sceneCentiMax: 3_000,
   /** After this long without an error and without a key picture nothing is known of the picture any more, ms. */
@@ -40,6 +43,9 @@ const MEMO = {
   /** Looks in a row that show blocks, and the first of them. */
   blockLooks: 'int',
   blocksFromMs: 'long',
+  /** About as many steps as now, beyond those elsewhere, are on the grid since when. */
+  steadySteps: 'int',
+  steadyFromMs: 'long',
   /** Steps on the grid that this stream is used to, beyond those elsewhere, hundredths; null before the first look. */
   usualCenti: 'long?',
   looks: 'int',
@@ -50,15 +56,17 @@ type Memo = StateOf<typeof MEMO>;
 
 export const videoBlockCorruption = frameDetector({
   type: 'video-block-corruption',
-  version: 2,
+  version: 3,
   defaults: DEFAULTS,
   memo: {
-    codec: structCodec({ version: 2, fields: MEMO }),
+    codec: structCodec({ version: 3, fields: MEMO }),
     init: (): Memo => ({
       lasting: false,
       toldMs: 0,
       blockLooks: 0,
       blocksFromMs: 0,
+      steadySteps: 0,
+      steadyFromMs: 0,
       usualCenti: null,
       looks: 0,
       lastMs: null,
@@ -136,13 +144,25 @@ function takeLook(frame: Frame, settings: typeof DEFAULTS, memo: Memo): void {
   // What comes with another scene is its content.
   const isCut = memo.blockLooks === 0 && frame.sceneCenti > settings.sceneCentiMax;
   const shows = excess * 1_000 >= least * stays && memo.looks >= LOOKS_MIN && !isCut;
-  if (shows) {
+  const isTold = frame.damage !== 0 || memo.lasting;
+  if (shows && (isTold || !isDrawn(frame.ptsMs, excess, settings, memo))) {
     if (memo.blockLooks === 0) memo.blocksFromMs = frame.ptsMs;
     memo.blockLooks = Math.min(memo.blockLooks + 1, LOOKS_MIN);
   } else {
     memo.blockLooks = 0;
-    if (frame.damage === 0 && !memo.lasting) getUsedTo(excess, memo);
+    if (!isTold) getUsedTo(excess, memo);
   }
+}
+
+/** Whether blocks show that have stayed as they are for too long to be damage; the stream is used to them from now on. */
+function isDrawn(ptsMs: number, excess: number, settings: typeof DEFAULTS, memo: Memo): boolean {
+  if (memo.blockLooks === 0 || 4 * Math.abs(excess - memo.steadySteps) > memo.steadySteps) {
+    memo.steadySteps = excess;
+    memo.steadyFromMs = ptsMs;
+  }
+  if (ptsMs - memo.steadyFromMs < settings.steadyMsMax) return false;
+  memo.usualCenti = 100 * excess;
+  return true;
 }
 
 /** Quickly to more, slowly to less: drawings with edges on the grid come and go. */
