@@ -44,6 +44,21 @@ test('a track that stays away is waited for no longer than two seconds', () => {
   assert.deepEqual(pictures(chunker, 3000, 3100).map(shape), ['0+1000 pictures 0..900 blocks none']);
 });
 
+test('of a file that is read as fast as it goes, a track may lie far behind the other', () => {
+  const chunker = chunkerOf(BOTH, true);
+  assert.deepEqual(blocks(chunker, 0, 500), []);
+  const records = pictures(chunker, 0, 5_100);
+  assert.deepEqual(
+    records.map(shape),
+    Array.from({ length: 5 }, (_, second) => `${second * 1_000}+1000 pictures 0..900 blocks 0x10`),
+  );
+  assert.deepEqual(pictures(chunker, 5_100, 50_100).length, 45);
+  // Sound that stays away for good is waited for no longer than a minute.
+  assert.deepEqual(pictures(chunker, 50_100, 110_000), []);
+  const [record] = pictures(chunker, 111_000, 111_100);
+  assert.equal(shape(record!), '50000+1000 pictures 0..900 blocks none');
+});
+
 test('a track that was given up is not waited for', () => {
   const chunker = chunkerOf({ ...BOTH, deliversAudio: false });
   const [record] = pictures(chunker, 0, 1100);
@@ -134,8 +149,8 @@ test('errors are told once; a record is decoded when its last picture was', () =
   );
 });
 
-function chunkerOf(tracks: InputTracks): Chunker {
-  const chunker = new Chunker(IDENTITY);
+function chunkerOf(tracks: InputTracks, isUnpaced = false): Chunker {
+  const chunker = new Chunker(IDENTITY, null, isUnpaced);
   chunker.setTracks(tracks);
   return chunker;
 }

@@ -27,12 +27,18 @@ import type { TsErrorAt } from './ts-check.ts';
 export const CHUNK_MS = 1000;
 /**
  * A record waits for the slower track no longer than this, in presentation time; a track further behind is taken for
- * absent. The decoder interleaves within the same limit, so for given bytes the outcome is always the same.
+ * absent. The decoder of a live input interleaves within the same limit, so for given bytes the outcome is always the
+ * same.
  */
 export function trackSkewMsMax(depth: Depth): number {
   // Some decoders give out a picture that stands alone only when the next one has come.
   return depth === 'keyframes' ? 12_000 : 2_000;
 }
+/**
+ * The same where nothing is late and nobody waits for it. Tracks can lie far apart in a file: where the beginning of one
+ * was cut off, its first packet comes when as much of the other was written. What waits is features, not pictures.
+ */
+const UNPACED_SKEW_MS_MAX = 60_000;
 
 /** Errors that wait for their record: no more than these, the last ones. */
 const TS_ERRORS_MAX = 1_000;
@@ -75,6 +81,7 @@ export type ClockStep = { readonly atMs: number; readonly sizeMs: number };
 export class Chunker {
   readonly #identity: ChunkIdentity;
   readonly #arrival: ProgramClock | null;
+  readonly #isUnpaced: boolean;
   #tracks: InputTracks = NO_TRACKS;
   #seq = 0;
   #baseMs = 0;
@@ -95,10 +102,14 @@ export class Chunker {
   /** Units of captions that no record has yet, ms; null where nobody looks. */
   #captionsMs: number[] | null = null;
 
-  /** `arrival`: for inputs at live pace, or whose source tells the time of day; null where nothing does. */
-  constructor(identity: ChunkIdentity, arrival: ProgramClock | null = null) {
+  /**
+   * `arrival`: for inputs at live pace, or whose source tells the time of day; null where nothing does. `isUnpaced`: for
+   * files that are read as fast as they can be.
+   */
+  constructor(identity: ChunkIdentity, arrival: ProgramClock | null = null, isUnpaced = false) {
     this.#identity = identity;
     this.#arrival = arrival;
+    this.#isUnpaced = isUnpaced;
     this.#lastDecodedAtMs = identity.probeEpochMs;
   }
 
@@ -289,7 +300,8 @@ export class Chunker {
   #horizonMs(): number {
     const { deliversVideo, deliversAudio } = this.#tracks;
     if (!(deliversVideo && deliversAudio)) return this.endMs;
-    return Math.max(Math.min(this.#videoEndMs, this.#audioEndMs), this.endMs - trackSkewMsMax(this.#depth));
+    const skewMsMax = this.#isUnpaced ? UNPACED_SKEW_MS_MAX : trackSkewMsMax(this.#depth);
+    return Math.max(Math.min(this.#videoEndMs, this.#audioEndMs), this.endMs - skewMsMax);
   }
 
   #takeTsErrors(toMs: number): readonly TsErrorAt[] {

@@ -74,7 +74,11 @@ export function startDecoder(options: DecoderOptions): Decoder {
   };
   if (child.pid !== undefined) {
     const output = child.stdout as Socket;
-    const progress = { count: () => output.bytesRead, isHeldUp: () => output.readableLength > 0 };
+    // Where a track stays away, pictures of many seconds are decoded before the next one is written.
+    const progress = {
+      count: () => output.bytesRead + messages.pictures,
+      isHeldUp: () => output.readableLength > 0,
+    };
     const gone = new AbortController();
     void exited.then(() => gone.abort());
     void watchLimits(child.pid, limits, progress, clock, gone.signal).then((broken) => {
@@ -128,6 +132,11 @@ export class DecoderMessages {
   /** Whether the last attempt to get a playlist or a segment failed. */
   get inputFailing(): boolean {
     return this.#inputFailing;
+  }
+
+  /** Pictures that were announced so far. */
+  get pictures(): number {
+    return this.#marked;
   }
 
   /** Tracks that the input says it has, whether or not they deliver. */

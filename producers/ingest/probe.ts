@@ -79,7 +79,8 @@ export class Probe {
       probeEpochMs: context.probeEpochMs,
       decoder: context.sources.abilities.build,
     };
-    this.#chunker = new Chunker(identity, this.#manifest ?? arrival);
+    const isUnpaced = !isLiveKind(this.#kind) && arrival === null;
+    this.#chunker = new Chunker(identity, this.#manifest ?? arrival, isUnpaced);
     this.#governor = new DepthGovernor(depthPlanFor(context.configuration?.() ?? null, spec, spec.depth));
     this.#depth = this.#governor.depth;
     this.#chunker.changeDepth(this.#depth);
@@ -159,8 +160,7 @@ export class Probe {
 
   #startDecoder(input: DecoderInput): Decoder {
     const { ffmpegPath, clock } = this.#context;
-    const { memoryMb, busyMs, stalledMs } = this.#spec.limits;
-    const limits = { memoryMb, busyMs, stalledMs: input.isLive ? null : stalledMs };
+    const limits = { ...this.#spec.limits, ...(input.isLive ? { stalledMs: null } : {}) };
     this.#decoderSinceMs = clock.nowMs();
     this.#decoder = startDecoder({
       ffmpegPath,

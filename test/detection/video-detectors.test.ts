@@ -99,3 +99,22 @@ test('video-decode-error: a stretch of the stream is overwritten; the rest of it
     assert.ok(startMs >= 3_300 && endMs <= 7_000, `${startMs} to ${endMs}`);
   }
 });
+
+test('sound far ahead of its pictures in a file is where its timestamps say', async () => {
+  const black = "drawbox=color=black:t=fill:enable='gte(t,5.99+LEAD)*lt(t,8.99+LEAD)'";
+  for (const leadS of [5, 20]) {
+    const seconds = leadS + 12;
+    const whole = await clip('whole.mkv', '25', black.replaceAll('LEAD', `${leadS}`), seconds);
+    const apart = join(folder, 'apart.mkv');
+    const copy = join(folder, 'together.mp4');
+    const quietly = ['-hide_banner', '-nostdin', '-loglevel', 'error', '-y'];
+    // Without its first seconds, the first picture comes when so much of the sound was written.
+    await run(FFMPEG, [
+      ...[...quietly, '-i', whole, '-vf', `trim=start=${leadS},setpts=PTS-STARTPTS`, '-t', '12'],
+      ...['-c:v', 'mpeg4', '-q:v', '3', '-c:a', 'copy', '-max_interleave_delta', '1', apart],
+    ]);
+    await run(FFMPEG, [...quietly, '-i', apart, '-c', 'copy', '-max_interleave_delta', '0', copy]);
+    await finds(apart, 'video-black', 6_000, 9_000);
+    await finds(copy, 'video-black', 6_000, 9_000);
+  }
+});

@@ -105,8 +105,8 @@ export type IntervalContext = {
 };
 
 /**
- * Takes the next sample, in order of time. One that begins before time already accounted for begins there. It stands for
- * at most `holdMs` where no next one follows.
+ * Takes the next sample, in order of time. One that begins before time already accounted for begins there; one that is
+ * over by then came too late and tells nothing. It stands for at most `holdMs` where no next one follows.
  */
 export function takeSample(
   state: IntervalState,
@@ -115,6 +115,7 @@ export function takeSample(
   judgement: Judgement,
   context: IntervalContext,
 ): void {
+  if (isTooLate(state, sampleStartMs, holdMs)) return;
   settleTo(state, sampleStartMs, context);
   const startMs = Math.max(sampleStartMs, state.settledToMs);
   if (state.verdict === 'none') state.floorMs = startMs;
@@ -136,6 +137,7 @@ export function takeGood(
   lastStartMs: number,
   holdMs: number,
 ): void {
+  if (isTooLate(state, lastStartMs, holdMs)) return;
   if (state.verdict === 'none') state.floorMs = Math.max(firstStartMs, state.settledToMs);
   const startMs = Math.max(lastStartMs, state.settledToMs);
   state.verdict = 'good';
@@ -177,6 +179,10 @@ export function breakOff(
     else close(state, cause, sentence, closedAtMs, context);
   }
   Object.assign(state, newIntervalState());
+}
+
+function isTooLate({ verdict, settledToMs }: IntervalState, startMs: number, holdMs: number): boolean {
+  return verdict !== 'none' && startMs < settledToMs && startMs + holdMs <= settledToMs;
 }
 
 function takeBad(

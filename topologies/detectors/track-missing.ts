@@ -93,8 +93,8 @@ abstract class WitnessedTrack implements Samples<TrackSample>, TrackSample {
     this.#before = count;
     this.#after = count;
     if (extent === null) return count;
-    this.#fromMs = extent[0];
     // What lags behind is there all the same.
+    this.#fromMs = Math.max(chunk.basePtsMs, extent[0]);
     this.#toMs = Math.max(chunk.basePtsMs, extent[1]);
     this.#before = this.#firstWitnessFrom(this.#fromMs);
     this.#after = this.#firstWitnessFrom(this.#toMs);
