@@ -110,3 +110,11 @@ test('MPEG-2 does not count its pictures: a row of kind B that is longer than an
   check('mpeg2video (Main)', 'Kbbpbbp[l]bbbbpbbpK', '............#...');
   check('mpeg2video (Main)', 'Kbbpbbp[l]bpbbpbbpK', '................');
 });
+
+test('H.264 names no picture that is asked for by its place in a list: two rows of kind B that are one lack the P in it', () => {
+  check('h264 (High)', 'Kbbpbbp[l]bbpbbbbpbbpK', '............#......');
+  check('h264 (High)', 'Kbbpbbp[l]pbbpbbbbpK', '............?#...');
+  check('h264 (High)', 'Kbbpbbp[l]pbbpbpbbpK', '............?....');
+  // What such a row was is not taken for usual.
+  check('h264 (High)', 'Kbbpbbp[l]pbbpbbbbp[l]pbbpbbbbpbbpK', '............?#.......?#......');
+});

@@ -80,6 +80,8 @@ export class PictureNoteTaker {
   #longestSinceLoss = 0;
   /** Before this picture a packet with a gap was told, and what came of it is open. */
   #lost = NOTHING_LOST;
+  /** Up to this picture a row of kind B that is longer than any before says that the P in it was lost. */
+  #rowTellsTo = NEVER;
   /** Since then a picture beside the one that was decoded lacked what it was made of. */
   #lacksBeside = false;
 
@@ -116,7 +118,7 @@ export class PictureNoteTaker {
     if (isBetween) this.#between = at;
     const betweenRow = isBetween ? this.#betweenRow + 1 : 0;
     const silent = this.#silentLoss(at, isKey, hasLost, errors);
-    this.#watchRow(betweenRow);
+    const isRowTorn = this.#isRowTorn(at, betweenRow);
     // Before the first picture, a decoder that joins a stream complains of what it has missed.
     if (at === 0) return { isKey, damage: 0 };
     const explained = this.#unknownBits !== 0 || this.#lastError() >= at - EXPLAINED_PICTURES;
@@ -127,6 +129,7 @@ export class PictureNoteTaker {
     this.#unknownBits = (this.#unknownBits << 1) | (isUnknown ? 1 : 0);
     const lasts =
       silent === DAMAGE.lasting ||
+      isRowTorn ||
       ((errors & ~ERROR.inBetween) !== 0 && (errors & TYPED) !== ERROR.inBetween);
     const concernsKey = isKey && this.#concernsKey(at, isCorrupt);
     this.#betweenRow = betweenRow;
@@ -162,22 +165,34 @@ export class PictureNoteTaker {
     if (isTold || isPast || isOver) this.#lost = NOTHING_LOST;
     const lacksBeside = this.#lacksBeside;
     if (this.#lost === NOTHING_LOST) this.#lacksBeside = false;
-    if (hasLost && this.#lost === NOTHING_LOST) this.#lost = at;
+    if (hasLost && this.#lost === NOTHING_LOST) {
+      this.#lost = at;
+      this.#longestSinceLoss = 0;
+    }
     if (isTold || isPast || !isOver) return 0;
     // Without pictures of kind B, others are made of each.
     if (!reordered) return DAMAGE.lasting;
-    // The decoder would have named a picture that others need: one of kind B was lost, or it decoded what was left.
-    if (this.#namesReferences) return lacksBeside ? DAMAGE.lasting : DAMAGE.unlessMissing;
     if (!this.#conceals) return DAMAGE.lasting;
-    // MPEG-2 conceals, and does not count its pictures: without the P between them, two rows of kind B are one.
-    return isRowLonger ? DAMAGE.lasting : 0;
+    // Without the P between them, two rows of kind B are one. MPEG-2 does not count its pictures, and H.264 is silent, too,
+    // when others are made of what was lost and none of them asks for it by its number.
+    if (lacksBeside || isRowLonger) return DAMAGE.lasting;
+    if (!this.#namesReferences) return 0;
+    this.#rowTellsTo = at + ROW_TELLS_PICTURES;
+    return DAMAGE.unlessMissing;
   }
 
-  #watchRow(row: number): void {
-    if (this.#lost === NOTHING_LOST) {
-      this.#longestSinceLoss = 0;
-      this.#longestRow = Math.max(this.#longestRow, row);
-    } else this.#longestSinceLoss = Math.max(this.#longestSinceLoss, row);
+  /** Follows the rows of kind B. Whether one is torn that seemed to lack one of that kind alone. */
+  #isRowTorn(at: number, row: number): boolean {
+    if (this.#lost !== NOTHING_LOST || at <= this.#rowTellsTo) {
+      this.#longestSinceLoss = Math.max(this.#longestSinceLoss, row);
+      if (at > this.#rowTellsTo || this.#longestSinceLoss <= this.#longestRow) return false;
+      this.#rowTellsTo = NEVER;
+      return true;
+    }
+    // A row that began before is not learned from.
+    if (row === 0) this.#longestSinceLoss = 0;
+    if (this.#longestSinceLoss === 0) this.#longestRow = Math.max(this.#longestRow, row);
+    return false;
   }
 
   #isReordered(at: number): boolean {
@@ -213,6 +228,8 @@ const AFTER_KEY_BITS = 0b111;
  */
 const SILENT_PICTURES = 4;
 const SILENT_REORDERED_PICTURES = 5;
+/** H.264 gives the second half of such a row out up to so many pictures later. */
+const ROW_TELLS_PICTURES = 4;
 /** In so many pictures a missing one is seen when it was lost: those since the message, and a few before. */
 const TORN_PICTURES_KEPT = 8;
 /** What was told of so long before a key picture lies before it. */
