@@ -122,6 +122,7 @@ export const videoFreeze = frameDetector({
         settings.repeatPermilleMin > 0
       ) {
         addStill(ptsMs, ptsMs - memo.lastMs > holdMs, false, memo);
+        if (goesOn(change, anchorAgeMs[index]!, settings, memo)) memo.stillFromMs = ptsMs;
         if (isGrain(anchorAgeMs[index]!, memo)) memo.stillFromMs = ptsMs;
       } else break;
       follow(ptsMs, change, memo);
@@ -192,7 +193,7 @@ function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo
   // Missing pictures are no freeze, but chunks that were lost on the way are bridged: the probe saw them.
   const afterGap = !frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs);
   addStill(frame.ptsMs, afterGap, repeats(frame.diffMeanCenti, settings), memo);
-  if (goesOn(frame, settings, memo)) memo.stillFromMs = frame.ptsMs;
+  if (goesOn(frame.diffMeanCenti, frame.anchorAgeMs, settings, memo)) memo.stillFromMs = frame.ptsMs;
   if (hasDrifted(frame, settings, memo)) return beginAgain(frame.ptsMs, 0, memo);
   if (hasStirred(frame, settings, memo)) {
     const fromMs = open ? frame.ptsMs : memo.stirMs!;
@@ -236,9 +237,9 @@ const DRIFT_ASKED_MS = 1_850;
 const DRIFT_AGAIN_MS = 1_000;
 
 /** Whether what was slow before the run goes on as before: a frozen picture changes less from picture to picture. */
-function goesOn({ diffMeanCenti, anchorAgeMs }: Frame, settings: typeof DEFAULTS, memo: Memo): boolean {
+function goesOn(change: number, anchorAgeMs: number, settings: typeof DEFAULTS, memo: Memo): boolean {
   const half = Math.max(settings.motionCentiMin, memo.motionBeforeCenti) / 2;
-  return anchorAgeMs < SETTLING_MS && diffMeanCenti >= half && (memo.motionCenti ?? 0) >= half;
+  return anchorAgeMs < SETTLING_MS && change >= half && (memo.motionCenti ?? 0) >= half;
 }
 
 /** Whether something moved in a picture a few pictures ago: by now no key picture has come that explains it. */
