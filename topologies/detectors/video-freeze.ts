@@ -75,10 +75,10 @@ const MEMO = {
 
 export const videoFreeze = frameDetector({
   type: 'video-freeze',
-  version: 2,
+  version: 3,
   defaults: DEFAULTS,
   memo: {
-    codec: structCodec({ version: 2, fields: MEMO }),
+    codec: structCodec({ version: 3, fields: MEMO }),
     init: () => ({
       repeats: 0,
       pictures: 0,
