@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 /** User and system time in seconds of a command and of all that it starts, by bash's `time`. Throws when it fails. */
 export async function cpuSecondsOf(
@@ -21,6 +22,11 @@ export async function cpuSecondsOf(
   if (code !== 0 || user === undefined || system === undefined || Number.isNaN(user + system))
     throw new Error(`${command} ${args.join(' ')} ended with ${code}: ${text}`);
   return user + system;
+}
+
+/** The command, kept to the machine's last CPU with all that it starts. */
+export function onOneCpu(command: string, args: readonly string[]): [string, readonly string[]] {
+  return ['taskset', ['-c', String(availableParallelism() - 1), command, ...args]];
 }
 
 /**

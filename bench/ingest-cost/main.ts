@@ -10,16 +10,16 @@ import { parseArgs } from 'node:util';
 import { resolveFfmpeg } from '../../local/ffmpeg.ts';
 import { DEPTHS, type Depth } from '../../schemas/depths.ts';
 import { writeFigures } from '../figures.ts';
-import { cpuSecondsOf } from './cpu-time.ts';
+import { cpuSecondsOf, onOneCpu } from './cpu-time.ts';
 import { describeFile, FILES, renderFile, renderLiveClip } from './files.ts';
 import { type LiveUsage, watchLive } from './live-streams.ts';
 import { MEMORY_MB_MAX, type Measured, OF_CHAIN_MAX, RATIO_MAX, renderPage, renderTables } from './page.ts';
 
 const HELP = `Usage: npm run bench:ingest -- [options]
 
-For each file, in turns: decoding alone (ffmpeg -f null, one thread), ingest with every detector (everyview analyze FILE
---json, from its first process to its last), the command's start alone, and the chain signalstats,blockdetect,blurdetect,
-siti on the file's first seconds. Then streams at live pace in each depth, in one process (1280x720, 3 Mbit/s).
+For each file, at the same time and on one CPU: decoding alone (ffmpeg -f null, one thread) three times, and ingest with
+every detector (everyview analyze FILE --json, from its first process to its last) twice. Then the command's start alone,
+and the chain signalstats,blockdetect,blurdetect,siti on the file's first seconds. Then streams at live pace in each depth, in one process (1280x720, 3 Mbit/s).
 
   --source FILE        clip that the files are rendered from (the trailer in test/media)
   --files A,B          measure these instead of rendering any
@@ -109,19 +109,26 @@ async function filesIn(folder: string, ffmpegPath: string) {
   return files;
 }
 
-/** Everything in turns, so that what the machine does beside falls on all of it. */
+/**
+ * What is compared runs at the same time on one CPU, where the scheduler gives both the same machine: two CPUs may be two
+ * threads of one core, on which a decoder and Node slow each other down, or not, from one minute to the next.
+ */
 async function measure(ffmpegPath: string, folder: string, name: string, path: string): Promise<Measured> {
   const command = fileURLToPath(new URL('../../bin/everyview.mjs', import.meta.url));
   const seconds = values['chain-seconds'];
   const decoding = ['-nostdin', '-v', 'quiet', '-threads', '1', '-i', path];
   const env = { ...process.env, FFMPEG_BIN: ffmpegPath, EVERYVIEW_DATA_DIR: folder };
-  const analyze = (...args: string[]) => cpuSecondsOf(process.execPath, [command, 'analyze', ...args], env);
+  const analyze = (...args: string[]) =>
+    cpuSecondsOf(...onOneCpu(process.execPath, [command, 'analyze', ...args]), env);
+  const decodeAll = () => cpuSecondsOf(...onOneCpu(ffmpegPath, [...decoding, '-f', 'null', '-']));
   // The first time of all, sources are compiled and ffmpeg is asked what it can do.
   await analyze(path, '--json');
   const rounds: Round[] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
-    const decode = await cpuSecondsOf(ffmpegPath, [...decoding, '-f', 'null', '-']);
-    const ours = await analyze(path, '--json');
+    const [decode, ours] = await Promise.all([
+      meanOf(3, decodeAll),
+      meanOf(2, () => analyze(path, '--json')),
+    ]);
     const boot = await analyze('--help');
     const start = await cpuSecondsOf(ffmpegPath, [...decoding, '-t', seconds, '-f', 'null', '-']);
     const filters = ['-t', seconds, '-filter_threads', '1', '-vf', CHAIN, '-f', 'null', '-'];
@@ -139,6 +146,12 @@ async function measure(ffmpegPath: string, folder: string, name: string, path: s
     chainRatio: median(({ chainRatio }) => chainRatio),
     ofChain: median(({ ratio, chainRatio }) => ratio / chainRatio),
   };
+}
+
+async function meanOf(times: number, run: () => Promise<number>): Promise<number> {
+  let sum = 0;
+  for (let time = 0; time < times; time++) sum += await run();
+  return sum / times;
 }
 
 function liveCounts(): readonly (readonly [Depth, number])[] {

@@ -54,7 +54,7 @@ export function decoderArguments(
 }
 
 /**
- * A picture that no other is made of keeps the edges of its blocks: taking them out costs up to a fifth of decoding, and
+ * A picture that no other is made of keeps the edges of its blocks: taking them out costs a twentieth of decoding, and
  * under the pixels of a small picture they average out. Looks are for other pictures (`pictureArguments`).
  */
 const EVERY_PICTURE = ['-flags', '+bitexact', '-skip_loop_filter:v', 'noref'];
