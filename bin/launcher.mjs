@@ -19,7 +19,7 @@ const NODE_WANTED = 24;
 const INSTALL_WAIT_MS = 600_000;
 /** kafkajs sets timers in the past, which Node 24 remarks upon. */
 const NODE_FLAGS = ['--disable-warning=TimeoutNegativeWarning'];
-/** Who looks at streams holds figures of a few seconds: a small young generation does, and saves 20 MB of memory. */
+/** Who looks at streams holds figures of a few seconds: a small young generation does. */
 const LEAN_COMMANDS = ['analyze', 'ingest'];
 const LEAN_FLAGS = ['--max-semi-space-size=4'];
 const SAME_PRESS_MS = 300;

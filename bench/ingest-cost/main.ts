@@ -17,9 +17,10 @@ import { MEMORY_MB_MAX, type Measured, OF_CHAIN_MAX, RATIO_MAX, renderPage, rend
 
 const HELP = `Usage: npm run bench:ingest -- [options]
 
-For each file, at the same time and on one CPU: decoding alone (ffmpeg -f null, one thread) three times, and ingest with
-every detector (everyview analyze FILE --json, from its first process to its last) twice. Then the command's start alone,
-and the chain signalstats,blockdetect,blurdetect,siti on the file's first seconds. Then streams at live pace in each depth, in one process (1280x720, 3 Mbit/s).
+For each file, at the same time and on one CPU (taskset of util-linux keeps them there): decoding alone (ffmpeg -f null,
+one thread) three times, and ingest with every detector (everyview analyze FILE --json, from its first process to its
+last) twice. Then the command's start alone, and the chain signalstats,blockdetect,blurdetect,siti on the file's first
+seconds. Then streams at live pace in each depth, in one process (1280x720, 3 Mbit/s).
 
   --source FILE        clip that the files are rendered from (the trailer in test/media)
   --files A,B          measure these instead of rendering any

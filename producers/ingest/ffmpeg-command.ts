@@ -58,6 +58,7 @@ export function decoderArguments(
  * under the pixels of a small picture they average out. Looks are for other pictures (`pictureArguments`).
  */
 const EVERY_PICTURE = ['-flags', '+bitexact', '-skip_loop_filter:v', 'noref'];
+
 /** A picture that needs no other one is given out without waiting for those that would follow it. */
 const KEY_FRAMES_ALONE = ['-flags', '+bitexact+low_delay', '-skip_frame:v', 'nokey'];
 

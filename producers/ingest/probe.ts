@@ -160,7 +160,7 @@ export class Probe {
 
   #startDecoder(input: DecoderInput): Decoder {
     const { ffmpegPath, clock } = this.#context;
-    const limits = { ...this.#spec.limits, ...(input.isLive ? { stalledMs: null } : {}) };
+    const { limits } = this.#spec;
     this.#decoderSinceMs = clock.nowMs();
     this.#decoder = startDecoder({
       ffmpegPath,
@@ -168,7 +168,7 @@ export class Probe {
       choice: this.#choice,
       depth: this.#depth,
       captions: this.#captions,
-      limits,
+      limits: input.isLive ? { ...limits, stalledMs: null } : limits,
       clock,
     });
     return this.#decoder;

@@ -121,8 +121,7 @@ export const videoFreeze = frameDetector({
         change < settings.stirCentiMin &&
         settings.repeatPermilleMin > 0
       ) {
-        addStill(ptsMs, ptsMs - memo.lastMs > holdMs, false, memo);
-        if (goesOn(change, anchorAgeMs[index]!, settings, memo)) memo.stillFromMs = ptsMs;
+        addStill(ptsMs, change, anchorAgeMs[index]!, ptsMs - memo.lastMs > holdMs, settings, memo);
         if (isGrain(anchorAgeMs[index]!, memo)) memo.stillFromMs = ptsMs;
       } else break;
       follow(ptsMs, change, memo);
@@ -183,17 +182,24 @@ function isGrain(anchorAgeMs: number, memo: Memo): boolean {
   return memo.pictures === WINDOW_PICTURES && anchorAgeMs >= SETTLED_MS;
 }
 
-function addStill(ptsMs: number, afterGap: boolean, isRepeat: boolean, memo: Memo): void {
-  if (afterGap) memo.stillFromMs = ptsMs;
-  memo.repeats = ((memo.repeats << 1) | (isRepeat ? 1 : 0)) & WINDOW_MASK;
+/** The next picture of the still run. It does not freeze before a gap, nor while what was slow goes on. */
+function addStill(
+  ptsMs: number,
+  change: number,
+  anchorAgeMs: number,
+  afterGap: boolean,
+  settings: typeof DEFAULTS,
+  memo: Memo,
+): void {
+  if (afterGap || goesOn(change, anchorAgeMs, settings, memo)) memo.stillFromMs = ptsMs;
+  memo.repeats = ((memo.repeats << 1) | (repeats(change, settings) ? 1 : 0)) & WINDOW_MASK;
   memo.pictures = Math.min(memo.pictures + 1, WINDOW_PICTURES);
 }
 
 function judgeStill(frame: Frame, settings: typeof DEFAULTS, open: boolean, memo: Memo): Judgement {
   // Missing pictures are no freeze, but chunks that were lost on the way are bridged: the probe saw them.
   const afterGap = !frame.afterLoss && frame.ptsMs - memo.lastMs > frameHoldMs(frame.intervalMs);
-  addStill(frame.ptsMs, afterGap, repeats(frame.diffMeanCenti, settings), memo);
-  if (goesOn(frame.diffMeanCenti, frame.anchorAgeMs, settings, memo)) memo.stillFromMs = frame.ptsMs;
+  addStill(frame.ptsMs, frame.diffMeanCenti, frame.anchorAgeMs, afterGap, settings, memo);
   if (hasDrifted(frame, settings, memo)) return beginAgain(frame.ptsMs, 0, memo);
   if (hasStirred(frame, settings, memo)) {
     const fromMs = open ? frame.ptsMs : memo.stirMs!;
